@@ -1,0 +1,112 @@
+"""Method: the record that a file in methods/ exports. It holds functions, so a method file has no base class to study."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.options import Options
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FAMILIES = (
+    "whole",
+    "selected",
+    "low_rank",
+    "rotation",
+    "prompt",
+    "added",
+    "quantised",
+    "experts",
+    "feedback",
+)
+
+
+class Unsuitable(ValueError):
+    """Raised by `apply` when this method can't serve this model or task: one sentence that says why and what would."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method may know of the run besides the model. `steps` is the number of training steps, where known;
+    `on_meta` says that the model has no weights (counting only)."""
+
+    task: str = "classification"
+    labels: int = 2
+    steps: int | None = None
+    seed: int = 0
+    on_meta: bool = False
+
+    @property
+    def peft_task(self) -> str:
+        """PEFT's TaskType for this task."""
+        return {"classification": "SEQ_CLS"}.get(self.task, "CAUSAL_LM")
+
+
+@dataclass(frozen=True)
+class Card:
+    """The parts of a method's docstring: `summary` is its first paragraph, the others the bold-labelled lines."""
+
+    summary: str
+    use_it: str
+    costs: str
+    watch: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """One fine-tuning method.
+
+    `apply(model, options, context)` takes a built model and returns a changed one, with `requires_grad` set on
+    exactly what is trained (the new head included); it raises `Unsuitable` when the model can't take it.
+    `learning_rate` is the method's own default. `mergeable` claims that its weights fold into the base exactly.
+    `own_save` / `own_load` are not needed: workbench.saving handles PEFT models and plain ones alike.
+    `optimizer(model, options, learning_rate, weight_decay)` replaces the setting's optimiser where the method has one.
+    """
+
+    name: str
+    title: str
+    family: str
+    options: type[Options]
+    apply: Callable[[nn.Module, Any, Context], nn.Module]
+    learning_rate: float
+    card: str
+    paper: str
+    tasks: tuple[str, ...] = ("classification",)
+    needs: str = ""
+    mergeable: bool = False
+    peft_type: str | None = None
+    claims: tuple[str, ...] = ()
+    optimizer: Callable[[nn.Module, Any, float, float], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(
+                f"method {self.name}: family is one of {', '.join(FAMILIES)}, not {self.family!r}"
+            )
+        card_parts(self.card)
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the tick box."""
+        return card_parts(self.card).summary
+
+
+def card_parts(card: str) -> Card:
+    """Read a method's docstring: a summary, then `**Use it** ...`, `**Costs** ...`, `**Watch** ...`."""
+    text = inspect.cleandoc(card)
+    summary, *rest = re.split(r"\n\s*\n", text, maxsplit=1)
+    found = dict(
+        re.findall(r"\*\*(Use it|Costs|Watch)\*\*\s*(.+?)(?=\n\*\*|\Z)", rest[0] if rest else "", re.S)
+    )
+    missing = [part for part in ("Use it", "Costs", "Watch") if not found.get(part)]
+    if not summary or missing:
+        raise ValueError(
+            f"a method card has a summary and **Use it**, **Costs**, **Watch**; missing: {', '.join(missing)}"
+        )
+    flat = {k: " ".join(v.split()) for k, v in found.items()}
+    return Card(" ".join(summary.split()), flat["Use it"], flat["Costs"], flat["Watch"])

@@ -1,0 +1,1 @@
+"""One fine-tuning method per file; the docstring is its card. workbench.registry finds them."""

@@ -1,0 +1,153 @@
+"""Metric: name, direction, unit and format said once; table colours, best marks, Pareto front and axes read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured column. `better` is higher, lower or none; `format` is share, count, bytes, seconds, ms, ratio or nats."""
+
+    name: str
+    title: str
+    better: str
+    unit: str
+    format: str
+    help: str
+    group: str = "how good"
+
+
+COLUMNS: tuple[Metric, ...] = (
+    Metric(
+        "accuracy", "Accuracy", "higher", "%", "share", "Share of test rows with the right label.", "how good"
+    ),
+    Metric(
+        "macro_f1",
+        "Macro F1",
+        "higher",
+        "%",
+        "share",
+        "F1 averaged over labels, rare labels counting as much as common ones.",
+        "how good",
+    ),
+    Metric(
+        "trainable_parameters",
+        "Trained",
+        "lower",
+        "",
+        "count",
+        "Weights that receive a gradient.",
+        "what moves",
+    ),
+    Metric(
+        "head_parameters",
+        "Head",
+        "none",
+        "",
+        "count",
+        "The new classification head's share of the trained weights.",
+        "what moves",
+    ),
+    Metric(
+        "method_parameters", "Method", "lower", "", "count", "Trained weights without the head.", "what moves"
+    ),
+    Metric(
+        "total_parameters",
+        "Total",
+        "none",
+        "",
+        "count",
+        "All weights of the prepared model, as PEFT counts them.",
+        "what moves",
+    ),
+    Metric(
+        "trainable_share",
+        "of all",
+        "lower",
+        "%",
+        "share",
+        "Trained weights as a share of all weights.",
+        "what moves",
+    ),
+    Metric(
+        "peak_memory_bytes",
+        "Peak memory",
+        "lower",
+        "",
+        "bytes",
+        "Most bytes of live tensors at any moment of training.",
+        "cost to train",
+    ),
+    Metric(
+        "train_seconds",
+        "Time",
+        "lower",
+        "s",
+        "seconds",
+        "Training steps only: no loading, no evaluation.",
+        "cost to train",
+    ),
+    Metric(
+        "samples_per_second",
+        "Speed",
+        "higher",
+        "rows/s",
+        "number",
+        "Training rows per second of training steps.",
+        "cost to train",
+    ),
+    Metric(
+        "latency_ms_p50",
+        "Latency",
+        "lower",
+        "ms",
+        "ms",
+        "Median time to answer one text, batch 1, nothing else running.",
+        "cost to serve",
+    ),
+    Metric(
+        "latency_ms_p95",
+        "Latency, slow",
+        "lower",
+        "ms",
+        "ms",
+        "95 of 100 answers come at least this fast.",
+        "cost to serve",
+    ),
+    Metric(
+        "latency_ratio",
+        "Latency, ×",
+        "lower",
+        "×",
+        "ratio",
+        "Latency against the base model measured in turn.",
+        "cost to serve",
+    ),
+    Metric(
+        "merged_latency_ratio",
+        "merged",
+        "lower",
+        "×",
+        "ratio",
+        "The same after the method's weights are merged into the base.",
+        "cost to serve",
+    ),
+    Metric(
+        "adapter_bytes",
+        "Size",
+        "lower",
+        "",
+        "bytes",
+        "Everything needed to restore the result, apart from the base.",
+        "cost to serve",
+    ),
+)
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name; KeyError when there is none."""
+    return _BY_NAME[name]
+
+
+_BY_NAME = {column.name: column for column in COLUMNS}

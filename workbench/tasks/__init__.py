@@ -1,0 +1,1 @@
+"""One task per file. workbench.registry finds them."""
