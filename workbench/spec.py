@@ -96,13 +96,13 @@ class Setting:
             ("evaluations", 1, 1000),
         ):
             _check_range(name, getattr(self, name), low, high, whole=True)
-        for name, low, high in (
-            ("warmup_share", 0, 0.9),
-            ("weight_decay", 0, 10),
-            ("label_smoothing", 0, 0.9),
-            ("gradient_clip", 0, 1000),
+        for name, top in (
+            ("warmup_share", 0.9),
+            ("weight_decay", 10),
+            ("label_smoothing", 0.9),
+            ("gradient_clip", 1000),
         ):
-            _check_range(name, getattr(self, name), low, high, whole=False)
+            _check_range(name, getattr(self, name), 0, top, whole=False)
         if self.early_stopping is not None:
             _check_range("early_stopping", self.early_stopping, 1, 1000, whole=True)
 

@@ -1,0 +1,77 @@
+// Card grid: Space ticks, Enter opens, arrows move. `props.value` (keys ticked) is the only truth about ticks.
+const cards = () => [...element.querySelectorAll(".wb-pick")];
+const keyOf = (card) => card.dataset.key;
+const tickOf = (card) => card.querySelector(".wb-tick");
+let current = null;   // the card that Tab reaches
+let held = null;      // the card that has the focus, by key: a redraw may put another card in its place
+
+function draw() {
+  const ticked = new Set(props.value || []);
+  const all = cards();
+  if (!all.some((card) => keyOf(card) === current)) current = all.length ? keyOf(all[0]) : null;
+  for (const card of all) {
+    const on = ticked.has(keyOf(card));
+    card.classList.toggle("wb-on", on);
+    card.classList.toggle("wb-opened", props.opened === keyOf(card));
+    tickOf(card).setAttribute("aria-checked", String(on));
+    tickOf(card).tabIndex = keyOf(card) === current ? 0 : -1;
+  }
+}
+function focus(card) { if (card) { current = keyOf(card); draw(); tickOf(card).focus(); } }
+function tick(card) {
+  if (tickOf(card).getAttribute("aria-disabled") === "true") return;
+  const ticked = new Set(props.value || []);
+  const on = !ticked.has(keyOf(card));
+  if (on) ticked.add(keyOf(card)); else ticked.delete(keyOf(card));
+  props.value = [...ticked];
+  draw();
+  trigger("tick", { key: keyOf(card), ticked: on });
+}
+function open(card) {
+  props.opened = keyOf(card);
+  draw();
+  trigger("open", { key: keyOf(card) });
+}
+function above(card, step) {
+  const box = card.getBoundingClientRect();
+  const beyond = cards().map((other) => ({ other, at: other.getBoundingClientRect() }))
+    .filter(({ at }) => (step > 0 ? at.top > box.top + 4 : at.top < box.top - 4));
+  const row = step > 0 ? Math.min(...beyond.map(({ at }) => at.top)) : Math.max(...beyond.map(({ at }) => at.top));
+  const near = beyond.filter(({ at }) => Math.abs(at.top - row) < 5);
+  near.sort((a, b) => Math.abs(a.at.left - box.left) - Math.abs(b.at.left - box.left));
+  return near.length ? near[0].other : null;
+}
+element.addEventListener("click", (event) => {
+  const card = event.target.closest(".wb-pick");
+  if (!card) return;
+  current = keyOf(card);
+  if (event.target.closest(".wb-tick")) tick(card); else { open(card); tickOf(card).focus({ focusVisible: false, preventScroll: true }); }
+});
+element.addEventListener("keydown", (event) => {
+  const card = event.target.closest(".wb-pick");
+  if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
+  const all = cards();
+  const place = all.indexOf(card);
+  const moves = {
+    ArrowRight: () => all[place + 1], ArrowLeft: () => all[place - 1], Home: () => all[0], End: () => all[all.length - 1],
+    ArrowDown: () => above(card, 1), ArrowUp: () => above(card, -1),
+  };
+  if (event.key === "Enter") { event.preventDefault(); open(card); }
+  else if (moves[event.key]) { event.preventDefault(); focus(moves[event.key]()); }
+});
+element.addEventListener("focusin", (event) => {
+  const card = event.target.closest(".wb-pick");
+  held = card ? keyOf(card) : null;
+  if (card) { current = held; draw(); }
+});
+element.addEventListener("focusout", (event) => { if (event.relatedTarget) held = null; });
+document.addEventListener("pointerdown", (event) => { if (!element.contains(event.target)) held = null; });
+watch(["cards", "value", "opened"], () => {
+  const now = document.activeElement;
+  const wanted = held;
+  draw();
+  if (wanted === null || (now !== document.body && !element.contains(now))) return;
+  const card = cards().find((one) => keyOf(one) === wanted);
+  if (card && tickOf(card) !== now) tickOf(card).focus({ preventScroll: true });
+});
+draw();

@@ -1,0 +1,282 @@
+"""Commands that look and change nothing: methods, data check, estimate, runs, show, compare, infer, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from workbench import registry
+from workbench.cli.printing import print_json, print_table, say
+from workbench.home import default_store
+from workbench.method import Method, card_parts
+from workbench.result import STATES
+from workbench.store import Store
+
+
+def methods(arguments: argparse.Namespace) -> int:
+    """Without --model no deep-learning library is imported."""
+    if arguments.card:
+        return _card(registry.method(arguments.card), arguments.json)
+    if arguments.task:
+        registry.task(arguments.task)
+    found = [m for m in registry.methods().values() if not arguments.task or arguments.task in m.tasks]
+    reasons: dict[str, str | None] = dict.fromkeys(m.name for m in found)
+    if arguments.model:
+        from workbench import estimate
+
+        reasons |= estimate.usable(arguments.model, arguments.task or "classification")
+    rows = [
+        {
+            "name": m.name,
+            "title": m.title,
+            "family": m.family,
+            "tasks": list(m.tasks),
+            "needs": m.needs,
+            "reason": reasons[m.name],
+        }
+        for m in found
+    ]
+    if arguments.json:
+        print_json({"methods": rows})
+        return 0
+    print_table(
+        ["method", "title", "family", ""],
+        [[m.name, m.title, m.family, reasons[m.name] or m.sentence] for m in found],
+    )
+    return 0
+
+
+def _card(method: Method, as_json: bool) -> int:
+    card, facts = card_parts(method.card), method.options.facts()
+    if as_json:
+        options = [dict(vars(fact).items()) for fact in facts]
+        print_json(
+            {
+                "name": method.name,
+                "title": method.title,
+                "family": method.family,
+                "card": vars(card),
+                "paper": method.paper,
+                "learning_rate": method.learning_rate,
+                "options": options,
+            }
+        )
+        return 0
+    print(f"{method.title} ({method.name})\n\n{card.summary}\n")
+    print(f"Use it  {card.use_it}\nCosts   {card.costs}\nWatch   {card.watch}\nPaper   {method.paper}\n")
+    print(f"learning_rate  {method.learning_rate:g}")
+    for fact in facts:
+        default = ",".join(fact.default) if isinstance(fact.default, tuple) else fact.default
+        print(f"{fact.name}  {default}  {fact.help}")
+    return 0
+
+
+def data_check(arguments: argparse.Namespace) -> int:
+    """0 with warnings only; 2 and one summary line on standard error when a fault blocks training."""
+    from workbench.data import examine, read
+
+    raw = read(arguments.source, encoding=arguments.encoding, skip_broken=arguments.skip_broken)
+    tokenizer = None
+    if arguments.model:
+        from workbench.models import load_tokenizer, resolve
+
+        tokenizer = load_tokenizer(resolve(arguments.model))
+    report = examine(
+        raw,
+        text=arguments.text,
+        label=arguments.label,
+        tokenizer=tokenizer,
+        max_length=arguments.max_length,
+        fixes=tuple(arguments.fix),
+    )
+    if arguments.json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text())
+    if report.blocks:
+        worst = next(fault for fault in report.faults if fault.severity == "fix")
+        say(f"workbench: {arguments.source}: {worst.title}: {worst.detail}")
+        return 2
+    return 0
+
+
+def estimate(arguments: argparse.Namespace) -> int:
+    """Counts from the real architecture, built without weights."""
+    from workbench.estimate import estimates
+
+    wanted = []
+    given = dict(_pairs(arguments.option, "--option"))
+    for name in arguments.method.split(","):
+        method = registry.method(name.strip())
+        wanted.append((method, method.options.from_text(given)))
+    rows = estimates(arguments.model, wanted, task=arguments.task, labels=arguments.labels)
+    if arguments.json:
+        print_json({"estimates": rows})
+    else:
+        header = ["method", "trainable", "of all", "head", "method's own", "total", ""]
+        print_table(header, [_estimate_line(row) for row in rows], right=(1, 2, 3, 4, 5))
+    for row in rows:
+        if row["reason"]:
+            say(f"workbench: {row['method']}: {row['reason']}")
+    return 2 if all(row["reason"] for row in rows) else 0
+
+
+def _estimate_line(row: dict[str, Any]) -> list[Any]:
+    if row["reason"]:
+        return [row["method"], "", "", "", "", "", row["reason"]]
+    share = row["trainable_parameters"] / row["total_parameters"] * 100
+    counts = [f"{row[k]:,}" for k in ("head_parameters", "method_parameters", "total_parameters")]
+    return [row["method"], f"{row['trainable_parameters']:,}", f"{share:.4f} %", *counts, ""]
+
+
+def runs(arguments: argparse.Namespace) -> int:
+    if arguments.state and arguments.state not in STATES:
+        raise ValueError(f"a run's state is one of {', '.join(STATES)}, not {arguments.state!r}")
+    store = Store(default_store())
+    setting = None
+    if arguments.setting:
+        setting = _setting_id(store, arguments.setting)
+    found = store.runs(setting_id=setting, states=[arguments.state] if arguments.state else None)
+    if arguments.json:
+        from workbench.compare import run_record
+
+        print_json({"runs": [run_record(run) for run in found]})
+        return 0
+    if not found:
+        say("no runs yet: `workbench run quickstart` makes the first")
+        return 0
+    header = ["run", "state", "method", "seed", "setting", "progress", "accuracy", "reason"]
+    print_table(header, [_run_line(run) for run in found], right=(3, 6))
+    return 0
+
+
+def _run_line(run: Any) -> list[Any]:
+    accuracy = run.result.metrics.get("accuracy") if run.result else None
+    return [
+        run.id,
+        run.state,
+        run.label,
+        run.spec.seed,
+        run.spec.setting.id,
+        f"{run.step}/{run.steps}" if run.steps else "",
+        f"{accuracy * 100:.1f}" if accuracy is not None else "",
+        run.reason.message if run.reason else "",
+    ]
+
+
+def show(arguments: argparse.Namespace) -> int:
+    from workbench.compare import run_record
+
+    store = Store(default_store())
+    run = find_run(store, arguments.run)
+    if arguments.log:
+        path = store.run_folder(run.id) / "worker.log"
+        print(path.read_text(encoding="utf-8", errors="replace")[-20_000:] if path.exists() else "no log yet")
+        return 0
+    record = run_record(run)
+    if arguments.json:
+        events = [vars(event) for event in store.events(run.id)]
+        print_json(
+            {
+                "run": record,
+                "setting": {"id": run.spec.setting.id, **run.spec.setting.to_dict()},
+                "events": events,
+            }
+        )
+        return 0
+    for key, value in record.items():
+        if value not in (None, {}, [], ()):
+            print(f"{key:28} {_shown(key, value)}")
+    return 0
+
+
+def _shown(key: str, value: Any) -> str:
+    if key.endswith("_at"):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    from workbench import report
+    from workbench.compare import comparison
+
+    found = comparison(Store(default_store()), arguments.setting)
+    if arguments.json or arguments.format == "json":
+        print_json(found.document())
+    else:
+        form = {"table": report.to_text, "csv": report.to_csv, "markdown": report.to_markdown}[
+            arguments.format
+        ]
+        print(form(found).rstrip("\n"))
+    return 0
+
+
+def infer(arguments: argparse.Namespace) -> int:
+    from workbench.inference import answer
+
+    if not arguments.text.strip():
+        raise ValueError("--text is empty: give the text that the runs shall judge")
+    store = Store(default_store())
+    chosen = [find_run(store, part.strip()) for part in arguments.runs.split(",") if part.strip()]
+    for run in chosen:
+        if run.state != "finished":
+            raise ValueError(f"run {run.id} is {run.state}: only finished runs can answer")
+    answers = answer(store, [run.id for run in chosen], arguments.text)
+    if arguments.json:
+        print_json({"text": arguments.text, "answers": answers})
+        return 0
+    labels = {run.id: f"{run.label} seed {run.spec.seed}" for run in chosen}
+    print_table(
+        ["", "label", "probability", "ms", ""], [_answer_line(a, labels) for a in answers], right=(2, 3)
+    )
+    return 0
+
+
+def _answer_line(answer: dict[str, Any], labels: dict[str, str]) -> list[Any]:
+    best = max(answer["probabilities"].values()) if answer.get("probabilities") else None
+    return [
+        labels.get(answer["run_id"], "base"),
+        answer.get("label"),
+        f"{best:.3f}" if best is not None else "",
+        f"{answer['ms']:.1f}" if answer.get("ms") is not None else "",
+        answer.get("reason") or "",
+    ]
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """1 when something that training needs is missing."""
+    from workbench.doctor import findings
+
+    found = findings(default_store())
+    if arguments.json:
+        print_json(found)
+    else:
+        for check in found["checks"]:
+            print(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']:16} {check['detail']}")
+    return 0 if all(check["ok"] or not check["required"] for check in found["checks"]) else 1
+
+
+def find_run(store: Store, run_id: str) -> Any:
+    """A run by the beginning of its id."""
+    try:
+        return store.run(run_id)
+    except KeyError:
+        raise LookupError(f"no run begins with {run_id!r}; `workbench runs` lists them") from None
+
+
+def _setting_id(store: Store, beginning: str) -> str:
+    try:
+        return store.setting(beginning).id
+    except KeyError:
+        raise LookupError(f"no setting begins with {beginning!r}; `workbench runs` lists them") from None
+
+
+def _pairs(items: list[str], flag: str) -> list[tuple[str, str]]:
+    pairs = []
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{flag} takes KEY=VALUE, not {item!r}")
+        pairs.append((key.strip(), value.strip()))
+    return pairs

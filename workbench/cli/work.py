@@ -1,0 +1,162 @@
+"""Commands that start or stop something: run, cancel, delete, retry, resume, page."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from workbench import presets
+from workbench.cli.look import _pairs, find_run
+from workbench.cli.printing import print_json, say
+from workbench.home import default_store
+from workbench.result import Run
+from workbench.runner import Runner
+from workbench.store import Store
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train a preset's runs; 1 when some did not finish (they are in the table with their reasons)."""
+    from workbench import report
+    from workbench.compare import comparison
+    from workbench.session import submit
+
+    preset = presets.override(presets.load(arguments.preset), dict(_pairs(arguments.set, "--set")))
+    if arguments.methods:
+        preset = _only(preset, [name.strip() for name in arguments.methods.split(",") if name.strip()])
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise ValueError(f"--seeds is at least 1, not {arguments.seeds}")
+    seeds = range(arguments.seeds) if arguments.seeds else None
+    store = Store(default_store())
+    runner = Runner(store, slots=arguments.slots)
+    runner.start()
+    try:
+        submitted = submit(store, preset, seeds=seeds)
+        say(f"{len(submitted.run_ids)} runs queued in setting {submitted.setting_id}")
+        _watch(runner, store, submitted.run_ids)
+    finally:
+        runner.stop()
+    found = comparison(store, submitted.setting_id, run_ids=submitted.run_ids)
+    if arguments.json:
+        print_json(found.document())
+    else:
+        print(report.to_text(found))
+    return 0 if all(r.state == "finished" for r in found.runs) else 1
+
+
+def _only(preset: presets.Preset, names: Sequence[str]) -> presets.Preset:
+    """The preset's own lines for these methods; a method it does not name comes with its defaults."""
+    chosen: list[presets.MethodChoice] = []
+    for name in names:
+        own = [line for line in preset.methods if line.method == name]
+        if not own:
+            presets.MethodChoice(name).choice()
+        chosen += own or [presets.MethodChoice(name)]
+    if not chosen:
+        raise ValueError("--methods names no method; see `workbench methods`")
+    return dataclasses.replace(preset, methods=tuple(chosen))
+
+
+def _watch(runner: Runner, store: Store, ids: Sequence[str]) -> None:
+    """A progress bar over all steps; stopping the command stops its runs."""
+    from tqdm import tqdm
+
+    seen: dict[str, str] = {}
+    with tqdm(
+        total=len(ids),
+        unit="run",
+        bar_format="{l_bar}{bar}| {n:.1f}/{total} runs [{elapsed}<{remaining}] {postfix}",
+    ) as bar:
+
+        def draw(runs: Sequence[Run]) -> None:
+            done = sum(1.0 if r.is_final else (r.step / r.steps if r.steps else 0.0) for r in runs)
+            active = [f"{r.label} {r.step}/{r.steps or '?'}" for r in runs if r.state == "running"]
+            bar.n = done
+            bar.set_postfix_str(", ".join(active)[:80], refresh=False)
+            bar.refresh()
+            for r in runs:
+                if r.is_final and seen.get(r.id) != r.state:
+                    seen[r.id] = r.state
+                    tqdm.write(_ended(r), file=bar.fp)
+
+        try:
+            runner.wait(ids, on_change=draw)
+        except KeyboardInterrupt:
+            say("cancelling; what is finished is kept")
+            for run_id in ids:
+                runner.cancel(run_id)
+            runner.wait(ids, on_change=draw)
+            raise
+
+
+def _ended(run: Run) -> str:
+    who = f"{run.label}, seed {run.spec.seed}"
+    if run.state != "finished" or run.result is None:
+        return f"{who}: {run.state}: {run.reason.message if run.reason else ''}"
+    accuracy = run.result.metrics.get("accuracy")
+    score = f"accuracy {accuracy * 100:.1f} %, " if accuracy is not None else ""
+    return f"{who}: {score}{run.result.train_seconds or 0:.0f} s of training"
+
+
+def cancel(arguments: argparse.Namespace) -> int:
+    store = Store(default_store())
+    runner = Runner(store)
+    chosen = [find_run(store, name) for name in arguments.runs]
+    for found in chosen:
+        runner.cancel(found.id)
+    runner.wait([found.id for found in chosen])
+    return _report(store, [found.id for found in chosen], arguments.json)
+
+
+def delete(arguments: argparse.Namespace) -> int:
+    store = Store(default_store())
+    chosen = [find_run(store, name) for name in arguments.runs]
+    for found in chosen:
+        store.delete(found.id)
+    if arguments.json:
+        print_json({"deleted": [found.id for found in chosen]})
+    else:
+        print("\n".join(f"{found.id} deleted" for found in chosen))
+    return 0
+
+
+def retry(arguments: argparse.Namespace) -> int:
+    return _again(arguments, "retry")
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    return _again(arguments, "resume")
+
+
+def _again(arguments: argparse.Namespace, how: str) -> int:
+    store = Store(default_store())
+    runner = Runner(store)
+    chosen = [find_run(store, name) for name in arguments.runs]
+    runner.start()
+    try:
+        ids = [runner.retry(r.id) if how == "retry" else runner.resume(r.id) for r in chosen]
+        _watch(runner, store, ids)
+    finally:
+        runner.stop()
+    return _report(store, ids, arguments.json)
+
+
+def _report(store: Store, ids: Sequence[str], as_json: bool) -> int:
+    from workbench.compare import run_record
+
+    ended = [store.run(run_id) for run_id in ids]
+    if as_json:
+        print_json({"runs": [run_record(r) for r in ended]})
+    else:
+        print("\n".join(f"{r.id} {r.state} {r.reason.message if r.reason else ''}".rstrip() for r in ended))
+    return 0
+
+
+def page(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    try:
+        from workbench.ui import page as face
+    except ImportError as error:
+        raise ValueError(f"the page needs gradio, which can't be imported: {error}") from None
+    return face.serve(Store(default_store()), host=arguments.host, port=arguments.port)

@@ -1,0 +1,113 @@
+"""Grid: rows of texts with their places, as every reader returns them before they become a DataFrame."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from workbench.data.faults import DataError
+from workbench.data.limits import Limits
+
+LINE = "__line__"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`lines` holds the 1-based place of each row; `place` says whether that is a line of text or a row of a table.
+    `skipped` are the places left out because they were broken, and the caller allowed it."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    lines: Sequence[int]
+    notes: tuple[str, ...] = ()
+    skipped: tuple[int, ...] = ()
+    place: str = "line"
+    file: str = ""
+
+
+def as_text(value: Any) -> str:
+    """A cell as text. Missing becomes empty; "NA" or "null" written as text stays what it is."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value) if _SURROGATE.search(value) else value
+    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value)
+
+
+def is_nested(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple | bytes)
+
+
+def from_records(
+    records: Iterable[tuple[int, dict[str, Any]]], file: str, limits: Limits, *, place: str = "line"
+) -> Grid:
+    """A grid from (place, object) pairs: the columns are all keys met; columns that hold lists or objects are left out."""
+    columns: dict[str, None] = {}
+    nested: dict[str, None] = {}
+    kept: list[tuple[int, dict[str, Any]]] = []
+    for line, record in records:
+        kept.append((line, record))
+        for name, value in record.items():
+            columns[name] = None
+            if is_nested(value):
+                nested[name] = None
+        limits.check_shape(file, len(kept), len(columns))
+    flat = [name for name in columns if name not in nested]
+    if nested and not flat:
+        raise DataError(
+            f"{file} holds lists or objects in {', '.join(nested)} (conversations?); classification needs one"
+            " text and one label for each row",
+            code="columns",
+        )
+    notes = (f"{file}: {', '.join(nested)} left out (lists or objects, not texts)",) if nested else ()
+    rows = [tuple(as_text(record.get(name)) for name in flat) for _, record in kept]
+    return Grid(tuple(flat), rows, [line for line, _ in kept], notes, place=place, file=file)
+
+
+def frame(grid: Grid, limits: Limits) -> pd.DataFrame:
+    """The grid as a DataFrame of texts with a column of places, checked for size."""
+    limits.check_shape(grid.file, len(grid.rows), len(grid.columns))
+    if not grid.rows:
+        raise DataError(
+            f"{grid.file} has no rows (only a header, or nothing but blank lines)", code="no_rows"
+        )
+    for line, row in zip(grid.lines, grid.rows):
+        for name, cell in zip(grid.columns, row):
+            if len(cell) > limits.cell:
+                raise DataError(
+                    f"{grid.file}: {grid.place} {line} holds {len(cell):,} characters in {name!r}; at most"
+                    f" {limits.cell:,} are taken in one cell: shorten it or leave the row out",
+                    code="too_large",
+                    lines=[line],
+                )
+    names = unique_names(grid.columns)
+    columns = zip(*grid.rows)
+    data = {name: pd.Series(list(cells), dtype=object) for name, cells in zip(names, columns)}
+    return pd.DataFrame({**data, LINE: pd.Series(list(grid.lines), dtype="int64")})
+
+
+def unique_names(columns: Sequence[str]) -> list[str]:
+    """Trimmed NFC names; an empty one becomes `column 3`, a repeated one gets a number."""
+    taken: set[str] = {LINE}
+    names = []
+    for number, column in enumerate(columns, 1):
+        name = unicodedata.normalize("NFC", str(column)).strip().strip("\ufeff") or f"column {number}"
+        again, unique = 2, name
+        while unique in taken:
+            unique = f"{name} ({again})"
+            again += 1
+        taken.add(unique)
+        names.append(unique)
+    return names

@@ -1,0 +1,297 @@
+"""Presets: one comparison each, as YAML that holds values only. Unknown keys are refused with file, key and nearest name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from workbench import registry
+from workbench.home import shipped
+from workbench.options import unknown_names
+from workbench.spec import Budget, Choice, RunSpec, Setting
+
+if TYPE_CHECKING:
+    from workbench.data import Prepared
+
+DATA_KEYS = (
+    "source",
+    "train",
+    "validation",
+    "test",
+    "text",
+    "label",
+    "fixes",
+    "train_rows",
+    "validation_rows",
+    "test_rows",
+    "validation_share",
+    "test_share",
+    "split_seed",
+    "encoding",
+    "revision",
+    "skip_broken",
+)
+PART_KEYS = ("train", "validation", "test")
+HEAD_KEYS = ("title", "description", "task", "model", "data", "methods", "seeds")
+SETTING_KEYS = tuple(
+    f.name
+    for f in dataclasses.fields(Setting)
+    if f.name not in ("data", "task", "task_version", "model", "model_revision")
+)
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """One line of a preset's `methods`: the options that differ from the defaults, and a learning rate or None."""
+
+    method: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    learning_rate: float | None = None
+
+    def choice(self) -> Choice:
+        """All options spelt out, checked by the method's own class."""
+        method = registry.method(self.method)
+        options = method.options.from_dict(self.options).to_dict()
+        rate = method.learning_rate if self.learning_rate is None else self.learning_rate
+        return Choice(self.method, options, rate, choice_label(self.method, options, rate))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A comparison before its data is read. `data` holds the arguments of `data.prepare`; `setting` fields of Setting."""
+
+    name: str
+    model: str
+    data: Mapping[str, Any]
+    methods: tuple[MethodChoice, ...]
+    seeds: tuple[int, ...] = (0,)
+    task: str = "classification"
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    description: str = ""
+    path: Path | None = None
+
+    @property
+    def needs_hub(self) -> bool:
+        """Hub- and GPU-sized presets carry it in their name."""
+        return self.name.endswith("-hub")
+
+
+def shipped_presets() -> list[Preset]:
+    """Everything under presets/, the quickstart first."""
+    files = sorted(shipped("presets").glob("*.yaml"), key=lambda p: (p.stem != "quickstart", p.stem))
+    return [load(path) for path in files]
+
+
+def load(source: Path | str) -> Preset:
+    """Read a preset file, or a shipped one by name. ValueError names the file, the key and what would be right."""
+    path = Path(source)
+    if not path.suffix and not path.exists():
+        path = shipped("presets") / f"{source}.yaml"
+    if not path.is_file():
+        known = ", ".join(p.stem for p in sorted(shipped("presets").glob("*.yaml")))
+        raise ValueError(f"there is no preset {str(source)!r}; give a YAML file or one of: {known}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{path.name}: not readable as YAML{where}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path.name}: a preset is UTF-8 text") from None
+    try:
+        return from_values(values, name=path.stem, path=path)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+
+
+def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
+    """A preset from plain values, every one of them checked."""
+    if not isinstance(values, Mapping):
+        raise ValueError("a preset is a mapping of keys to values, such as `model: embedded:fable-8m`")
+    known = (*HEAD_KEYS, *SETTING_KEYS)
+    if unknown := [str(key) for key in values if key not in known]:
+        raise ValueError(unknown_names("key", unknown, known))
+    if missing := [key for key in ("model", "data", "methods") if not values.get(key)]:
+        raise ValueError(f"a preset needs {', '.join(missing)}")
+    task = str(values.get("task", "classification"))
+    registry.task(task)
+    setting = {key: values[key] for key in SETTING_KEYS if key in values}
+    if "budget" in setting:
+        setting["budget"] = _budget(setting["budget"])
+    preset = Preset(
+        name=name,
+        title=str(values.get("title") or name),
+        description=str(values.get("description", "")).strip(),
+        path=path,
+        task=task,
+        model=str(values["model"]),
+        data=_data(values["data"], path),
+        methods=tuple(_method_choice(item) for item in _listed(values["methods"], "methods")),
+        seeds=_seeds(values.get("seeds", [0])),
+        setting=setting,
+    )
+    from workbench.spec import DataSpec
+
+    Setting(data=DataSpec(source=""), model=preset.model, **setting)
+    for chosen in preset.methods:
+        try:
+            chosen.choice()
+        except ValueError as error:
+            raise ValueError(f"methods: {chosen.method}: {error}") from None
+    return preset
+
+
+def override(preset: Preset, changes: Mapping[str, str]) -> Preset:
+    """Apply `--set key=value`: `batch_size=8`, `budget.steps=20`, `data.train_rows=100`, `model=...`."""
+    values = to_values(preset)
+    for key, text in changes.items():
+        value = yaml.safe_load(text) if text != "" else None
+        head, _, rest = key.partition(".")
+        if head == "budget" and rest:
+            values["budget"] = {rest: value}
+        elif head == "data" and rest:
+            if not isinstance(values["data"], dict):
+                values["data"] = {"source": values["data"]}
+            values["data"][rest] = value
+        else:
+            values[key] = value
+    return from_values(values, name=preset.name, path=preset.path)
+
+
+def plan(
+    preset: Preset,
+    prepared: Prepared,
+    *,
+    model_revision: str | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[RunSpec]:
+    """Every run of a preset, seed by seed, so that a first look at all methods comes before the second seed."""
+    setting = Setting(
+        data=prepared.spec,
+        model=preset.model,
+        model_revision=model_revision,
+        task=preset.task,
+        task_version=registry.task(preset.task).version,
+        **preset.setting,
+    )
+    choices = [chosen.choice() for chosen in preset.methods]
+    return [RunSpec(setting, choice, seed) for seed in (seeds or preset.seeds) for choice in choices]
+
+
+def choice_label(method_name: str, options: Mapping[str, Any], learning_rate: float) -> str:
+    """`LoRA`, `LoRA r=1 on q_proj`, `LoRA, rate 1e-3`: the title and whatever differs from the defaults."""
+    method = registry.method(method_name)
+    changed = method.options.from_dict(options).changed()
+    words = [f"{k}={v}" for k, v in changed.items() if not isinstance(v, list)]
+    words += ["on " + ", ".join(v) for v in changed.values() if isinstance(v, list)]
+    label = " ".join([method.title, *words])
+    return label if learning_rate == method.learning_rate else f"{label}, rate {learning_rate:g}"
+
+
+def to_values(preset: Preset) -> dict[str, Any]:
+    """The plain values of a preset, as its YAML file says them."""
+    values: dict[str, Any] = {"title": preset.title, "task": preset.task, "model": preset.model}
+    if preset.description:
+        values["description"] = preset.description
+    data = {k: list(v) if isinstance(v, tuple) else v for k, v in preset.data.items() if k != "parts"}
+    data |= preset.data.get("parts") or {}
+    data = {k: v for k, v in data.items() if v not in (None, [], "")}
+    values["data"] = data["source"] if set(data) == {"source"} else data
+    values["methods"] = [_method_values(chosen) for chosen in preset.methods]
+    values["seeds"] = list(preset.seeds)
+    for key, value in preset.setting.items():
+        values[key] = {value.kind: _whole(value.amount)} if isinstance(value, Budget) else value
+    return values
+
+
+def to_yaml(preset: Preset) -> str:
+    """The YAML file of a preset; loading it gives an equal preset."""
+    return yaml.safe_dump(to_values(preset), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _method_values(chosen: MethodChoice) -> Any:
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in chosen.options.items()}
+    if chosen.learning_rate is not None:
+        values["learning_rate"] = chosen.learning_rate
+    return {chosen.method: values} if values else chosen.method
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if value == int(value) else value
+
+
+def _budget(value: Any) -> Budget:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ValueError(f"budget is one kind and its amount, such as {{epochs: 3}}, not {value!r}")
+    ((kind, amount),) = value.items()
+    return Budget(str(kind), amount)
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    seeds = _listed(value, "seeds")
+    if not all(isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**31 for seed in seeds):
+        raise ValueError(f"seeds is a list of whole numbers from 0, such as [0, 1, 2], not {value!r}")
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds names one seed twice: {value!r}")
+    return tuple(seeds)
+
+
+def _listed(value: Any, key: str) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{key} is a list with at least one entry, not {value!r}")
+    return value
+
+
+def _data(value: Any, path: Path | None) -> dict[str, Any]:
+    values = {"source": value} if isinstance(value, str) else value
+    if not isinstance(values, Mapping):
+        raise ValueError(f"data is a name, a path, a Hub id or a mapping, not {value!r}")
+    if unknown := [str(key) for key in values if key not in DATA_KEYS]:
+        raise ValueError("data: " + unknown_names("key", unknown, DATA_KEYS))
+    parts = {key: _located(str(values[key]), path) for key in PART_KEYS if values.get(key)}
+    arguments = {key: values[key] for key in values if key not in PART_KEYS and key != "source"}
+    if "fixes" in arguments:
+        arguments["fixes"] = tuple(str(fix) for fix in _listed(arguments["fixes"], "data: fixes"))
+    if parts and "train" not in parts:
+        raise ValueError("data: parts need at least train: FILE")
+    source = _located(str(values["source"]), path) if values.get("source") else parts.get("train")
+    if source is None:
+        raise ValueError("data needs a source (a name, a path or a Hub id) or train: FILE")
+    return {"source": source, **({"parts": parts} if parts else {}), **arguments}
+
+
+def _located(name: str, path: Path | None) -> str:
+    """A file named beside the preset is found from any working folder."""
+    if path is not None and not Path(name).is_absolute() and (path.parent / name).exists():
+        return str((path.parent / name).resolve())
+    return name
+
+
+def _method_choice(item: Any) -> MethodChoice:
+    values: Any = {}
+    if isinstance(item, str):
+        name = item
+    elif isinstance(item, Mapping) and len(item) == 1:
+        ((name, values),) = item.items()
+        values = dict(values or {}) if isinstance(values, Mapping | None) else values
+    else:
+        raise ValueError(f"methods: an entry is a name or {{name: {{option: value}}}}, not {item!r}")
+    if not isinstance(values, dict):
+        raise ValueError(f"methods: {name}: options are a mapping such as {{r: 8}}, not {values!r}")
+    method = registry.method(str(name))
+    rate = values.pop("learning_rate", None)
+    if rate is not None:
+        try:
+            rate = float(rate)
+        except (TypeError, ValueError):
+            raise ValueError(f"methods: {name}: learning_rate is a number, not {rate!r}") from None
+    known = [fact.name for fact in method.options.facts()]
+    if unknown := [key for key in values if key not in known]:
+        raise ValueError(f"methods: {name}: " + unknown_names("option", unknown, [*known, "learning_rate"]))
+    return MethodChoice(str(name), values, rate)

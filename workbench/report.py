@@ -1,0 +1,163 @@
+"""A comparison on paper: terminal table, CSV, Markdown. Text cells that a spreadsheet would run are made harmless."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from workbench.compare import Comparison, Row
+from workbench.metric import COLUMNS, Metric, metric
+from workbench.statistics import Interval
+
+PRINTED = (
+    "accuracy",
+    "macro_f1",
+    "trainable_parameters",
+    "trainable_share",
+    "peak_memory_bytes",
+    "train_seconds",
+    "latency_ms_p50",
+    "latency_ratio",
+    "merged_latency_ratio",
+    "adapter_bytes",
+)
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def to_text(comparison: Comparison) -> str:
+    """A table for a terminal, then what may be said of it."""
+    setting = comparison.setting
+    head = (
+        f"{setting.data.source} / {setting.model} / {setting.task}, {setting.budget.amount:g} {setting.budget.kind}, "
+        f"batch {setting.batch_size} / setting {setting.id}"
+    )
+    names = _columns(comparison)
+    header = ["method", *[f"{metric(n).title.lower()}{_unit(metric(n))}" for n in names], "group"]
+    lines = [
+        [_name(row), *[_cell(row.cells.get(n), metric(n)) for n in names], row.letters]
+        for row in _all(comparison)
+    ]
+    notes = [f"{row.label}: {reason}" for row in comparison.rows for reason in row.reasons]
+    verdicts = [f"{v.sentence} ({v.detail})" for v in comparison.verdicts[:6]]
+    return "\n".join(
+        [head, "", *_aligned(header, lines), "", *notes, *([""] if notes else []), *verdicts]
+    ).rstrip()
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """The same as a Markdown table."""
+    names = _columns(comparison)
+    header = ["Method", *[f"{metric(n).title}{_unit(metric(n))}" for n in names], "Group"]
+    rows = [
+        [_name(row), *[_cell(row.cells.get(n), metric(n)) for n in names], row.letters]
+        for row in _all(comparison)
+    ]
+    setting = comparison.setting
+    out = [
+        f"Setting `{setting.id}`: {_md(setting.data.source)}, {_md(setting.model)}, "
+        f"{setting.budget.amount:g} {setting.budget.kind}, batch {setting.batch_size}.",
+        "",
+        "| " + " | ".join(map(_md, header)) + " |",
+        "|" + "|".join(["---", *["---:"] * len(names), "---"]) + "|",
+        *["| " + " | ".join(map(_md, row)) + " |" for row in rows],
+        "",
+        *[f"- {_md(v.sentence)} {_md(v.detail)}" for v in comparison.verdicts[:8]],
+    ]
+    return "\n".join(out).rstrip() + "\n"
+
+
+def to_csv(comparison: Comparison) -> str:
+    """One line per row of the table, plain numbers with their 95% bounds. JSON is the lossless form."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [column.name for column in COLUMNS]
+    bounds = [part for name in names for part in (name, f"{name}_low", f"{name}_high")]
+    writer.writerow(["label", "method", "family", "seeds", "finished", "failed", "reasons", "group", *bounds])
+    for row in _all(comparison):
+        failed = sum(row.states.get(s, 0) for s in ("failed", "cancelled", "lost"))
+        cells = [row.cells.get(name) for name in names]
+        numbers = [
+            value
+            for cell in cells
+            for value in ((cell.mean, cell.low, cell.high) if cell else (None, None, None))
+        ]
+        texts = [row.label, row.method, row.family, " ".join(map(str, row.seeds))]
+        writer.writerow(
+            [
+                *map(safe_cell, texts),
+                row.states.get("finished", 0),
+                failed,
+                safe_cell("; ".join(row.reasons)),
+                row.letters,
+                *["" if n is None else repr(n) if isinstance(n, float) else n for n in numbers],
+            ]
+        )
+    return out.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """A text cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
+    return "'" + text if text.startswith(DANGEROUS) else text
+
+
+def format_value(value: float | None, column: Metric) -> str:
+    """A number in its column's format; empty where nothing was measured."""
+    if value is None:
+        return ""
+    formats = {
+        "share": lambda v: f"{v * 100:.1f}" if abs(v) >= 0.0995 or v == 0 else f"{v * 100:.2g}",
+        "count": lambda v: f"{v:,.0f}",
+        "bytes": _bytes,
+        "seconds": lambda v: f"{v:.1f}",
+        "ms": lambda v: f"{v:.2f}",
+        "ratio": lambda v: f"{v:.2f}",
+    }
+    return formats.get(column.format, lambda v: f"{v:.3g}")(value)
+
+
+def _bytes(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024 or unit == "GiB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.3g} {unit}"
+        value /= 1024
+    return ""
+
+
+def _unit(column: Metric) -> str:
+    return f" {column.unit}" if column.unit and column.unit not in column.title else ""
+
+
+def _all(comparison: Comparison) -> Sequence[Row]:
+    return (*comparison.rows, *comparison.references)
+
+
+def _columns(comparison: Comparison) -> list[str]:
+    present = {name for row in _all(comparison) for name in row.cells}
+    return [name for name in PRINTED if name in present]
+
+
+def _name(row: Row) -> str:
+    ended = {state: n for state, n in row.states.items() if state != "finished"}
+    return row.label + (" (" + ", ".join(f"{n} {state}" for state, n in ended.items()) + ")" if ended else "")
+
+
+def _cell(cell: Interval | None, column: Metric) -> str:
+    if cell is None:
+        return ""
+    text = format_value(cell.mean, column)
+    half = cell.half_width
+    return f"{text} ±{format_value(half, column)}" if half is not None and column.format == "share" else text
+
+
+def _aligned(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in (header, *lines)) for i in range(len(header))]
+    ruled = ["-" * width for width in widths]
+    return [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip()
+        for row in (header, ruled, *lines)
+    ]
+
+
+def _md(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
