@@ -118,7 +118,7 @@ def _group(group: CardGroup) -> Markup:
 def _card(card: Card) -> Markup:
     classes = "wb-pick" + (" wb-no" if card.disabled else "")
     classes += f" {find_family(card.family).css_class}" if card.family else ""
-    body = _measures(card.measures)
+    body = _measures(card.measures, card.family)
     if card.disabled:
         body = Markup('<div class="wb-why">{}<span>{}</span></div>').format(icon("no", 13), card.disabled)
     spoken = ". ".join(text for text in (card.sentence, card.disabled, card.note) if text)
@@ -141,12 +141,11 @@ def _card(card: Card) -> Markup:
     )
 
 
-def _measures(measures: tuple[Measure, ...]) -> Markup:
+def _measures(measures: tuple[Measure, ...], family: str | None) -> Markup:
     lines = [
-        Markup('<span>{}</span><span class="{}">{}</span><span class="wb-num">{}</span>').format(
+        Markup('<span>{}</span><span>{}</span><span class="wb-num">{}</span>').format(
             measure.label,
-            "" if measure.coloured else "f-ink",
-            bar(measure.share, 1.0, steps=measure.steps),
+            bar(measure.share, 1.0, family if measure.coloured else None, steps=measure.steps),
             number(measure.text),
         )
         for measure in measures

@@ -15,9 +15,9 @@ SEED = 20240611
 SIZES = {"train": 1600, "validation": 300, "test": 500}
 LABELS = ("negative", "positive")
 ASIDE_SHARE = 0.3
-SECOND_SHARE = 0.7
-WEIGHTS = {"plain": 4, "contrast": 3, "reported": 3, "double": 1}
-NEGATED_SHARE = 0.3
+SECOND_SHARE = 0.6
+WEIGHTS = {"plain": 8, "contrast": 9, "expectation": 7, "change": 7, "reported": 7, "negation": 6, "comparison": 3, "double": 1}
+NEGATED_SHARE = 0.15
 
 FRAMES: dict[str, dict[str, list[str]]] = tomllib.loads((HERE / "frames.toml").read_text(encoding="utf-8"))
 WORDS = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))

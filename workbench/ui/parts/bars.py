@@ -47,8 +47,13 @@ def bar(
         else Markup('<span class="wb-ghost" style="left:{}"></span>').format(_percent(tick, maximum))
     )
     return Markup('<div class="wb-bar {}"{}>{}{}{}</div>').format(
-        find_family(family).css_class if family else "", _role(label), fill, cuts, ghost
+        _colour(family), _role(label), fill, cuts, ghost
     )
+
+
+def _colour(family: str | None) -> str:
+    """Ink is said aloud: a bar inside a family's card or row would inherit that family's colour."""
+    return find_family(family).css_class if family else "f-ink"
 
 
 def _role(label: str) -> Markup:
@@ -78,16 +83,14 @@ def probability_bars(
         rows.append(
             Markup('<div class="wb-note">{} more labels share {:.2f}</div>').format(len(pairs) - limit, rest)
         )
-    return Markup('<div class="wb-probabilities {}">{}</div>').format(
-        find_family(family).css_class if family else "", Markup("").join(rows)
-    )
+    return Markup('<div class="wb-probabilities {}">{}</div>').format(_colour(family), Markup("").join(rows))
 
 
 def progress_bar(
     share: float | None, family: str | None = None, label: str = "", failed: float = 0.0
 ) -> Markup:
     """How far a run or the queue is; `failed` is the part of `share` that failed. Unknown share: a bar at work."""
-    classes = find_family(family).css_class if family else ""
+    classes = find_family(family).css_class if family else "f-action"
     value = _known(share)
     if value is None:
         return Markup(
