@@ -9,8 +9,8 @@ from pathlib import Path
 
 # WAL shares memory between processes of one machine, so a file that two machines can open would be torn.
 NETWORK_FILE_SYSTEMS = frozenset(
-    "nfs nfs4 cifs smb3 smbfs afs lustre beegfs ceph glusterfs fuse.sshfs fuse.s3fs fuse.gcsfuse fuse.goofys"
-    " fuse.rclone fuse.mount-s3 fuse.glusterfs fuse.cephfs".split()
+    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "beegfs", "ceph", "glusterfs")
+    + ("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.rclone", "fuse.mount-s3")
 )
 
 
@@ -64,7 +64,8 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
         return StoreError(f"the disk that holds {path} is full: make room there, then go on", "disk")
     if code == sqlite3.SQLITE_IOERR:
         return StoreError(
-            f"the disk that holds {path} refused a read or write ({error}): check its space and health", "disk"
+            f"the disk that holds {path} refused a read or write ({error}): check its space and health",
+            "disk",
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(f"another process kept the store {path} locked for too long: try again", "busy")

@@ -144,7 +144,8 @@ def _broken_rows(parsed: _Parsed, file: str) -> DataError:
 def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """A header is short, not repeated below, without numbers; a well-known column name settles it."""
     cells = [cell.strip() for cell in first]
-    if any(cell and any(cell == row[i].strip() for row in rows) for i, cell in enumerate(cells)):
+    others = [row for row in rows if list(row) != list(first)]
+    if any(cell and any(cell == row[i].strip() for row in others) for i, cell in enumerate(cells)):
         return False
     if any(len(cell) > 80 for cell in cells):
         return False

@@ -51,24 +51,21 @@ class CardGroup:
     note: str = ""
 
 
-class CardGrid(gr.HTML):
-    """Value: list of ticked keys, in the order of ticking. Events beside Gradio's own (`change` fires on each tick):
-
-    - `grid.tick(fn)`: `event.key`, `event.ticked` of a `gr.EventData` parameter;
-    - `grid.open(fn)`: `event.key`.
-
-    Redraw from a handler with `redraw(groups)`, which leaves the ticks alone. Filtered-out cards stay ticked.
-    """
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "array", "items": {"type": "string"}}
-
-
 def card_grid(
     groups: Iterable[CardGroup], ticked: Sequence[str] = (), *, opened: str | None = None, **arguments: Any
-) -> CardGrid:
+) -> gr.HTML:
+    """The component. Its value is the list of ticked keys, in the order of ticking; the browser keeps it.
+
+    Events beside Gradio's own (`change` fires on each tick and on each new value from the server):
+
+    - `grid.tick(fn)`: a `gr.EventData` parameter has `key` and `ticked`;
+    - `grid.open(fn)`: it has `key`.
+
+    A handler redraws with `redraw(groups)`, which leaves the ticks alone. Filtered-out cards stay ticked.
+    Not a subclass of `gr.HTML`: Gradio writes a `.pyi` file beside the source of every component class.
+    """
     classes = arguments.pop("elem_classes", [])
-    return CardGrid(
+    return gr.HTML(
         list(ticked),
         html_template="${cards}",
         js_on_load=page_file("cards.js").read_text(encoding="utf-8"),
@@ -86,7 +83,7 @@ def redraw(
     ticked: Sequence[str] | None = None,
     opened: str | None = None,
 ) -> dict[str, Any]:
-    """What a handler returns for a `CardGrid` output: new cards, new ticks, another open card; None leaves it as it is."""
+    """What a handler returns for a `card_grid` output: new cards, new ticks, another open card; None leaves it as it is."""
     changes: dict[str, Any] = {}
     if groups is not None:
         changes["cards"] = str(cards_html(groups))

@@ -14,10 +14,10 @@ HERE = Path(__file__).resolve().parent
 SEED = 20240611
 SIZES = {"train": 1600, "validation": 300, "test": 500}
 LABELS = ("negative", "positive")
-ASIDE_SHARE = 0.3
-SECOND_SHARE = 0.6
-WEIGHTS = {"plain": 8, "contrast": 9, "expectation": 7, "change": 7, "reported": 7, "negation": 6, "comparison": 3, "double": 1}
-NEGATED_SHARE = 0.15
+ASIDE_SHARE = 0.25
+SECOND_SHARE = 0.4
+WEIGHTS = {"plain": 8, "contrast": 9, "expectation": 7, "change": 7, "reported": 8, "negation": 7, "comparison": 3, "double": 1}
+NEGATED_SHARE = 0.12
 
 FRAMES: dict[str, dict[str, list[str]]] = tomllib.loads((HERE / "frames.toml").read_text(encoding="utf-8"))
 WORDS = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))
@@ -73,6 +73,8 @@ class Filler:
     def fill(self, slot: str) -> str:
         if slot[0] in "+-":
             side, name = self.sides[slot[0]], slot[1:]
+            if name in WORDS["phrases"]:
+                return self.expand(self.rng.choice(WORDS["phrases"][name]).replace("*", slot[0]))
             if name == "clause":
                 return self.clause(side)
             if name == "neg_clause":
@@ -102,6 +104,7 @@ class Filler:
             "item": self.item,
             "items": plural(self.item),
             "other": self.other,
+            "other_a": article(self.other),
             "who": self.who,
             "they": self.they,
             "was": "were" if self.many else "was",
@@ -109,11 +112,18 @@ class Filler:
             "doing": self.rng.choice(self.kind["doing"]),
         }[slot]
 
+    def expand(self, frame: str) -> str:
+        return re.sub(r"\{([^}]*)\}", lambda m: self.fill(m[1]), frame)
+
     def text(self, frame: str) -> str:
         frame = re.sub(r"\[([^|\]]*)\|([^\]]*)\]", lambda m: m[1] if self.positive else m[2], frame)
         frame = re.sub(r"<([^>]*)>", lambda m: self.rng.choice(m[1].split("|")), frame)
-        filled = re.sub(r"\{([^}]*)\}", lambda m: self.fill(m[1]), frame)
+        filled = self.expand(frame)
         return re.sub(r"(^|[.!?] )([a-z])", lambda m: m[1] + m[2].upper(), filled)
+
+
+def aspects_needed(frame: str) -> int:
+    return 2 * frame.count("side}") + len(re.findall(r"clause|np\}|bare\}|aspect", frame))
 
 
 def pronoun(person: str) -> str:
@@ -142,7 +152,7 @@ def review(rng: random.Random, part: str, template: str, positive: bool) -> Row:
                 i
                 for i in frames
                 if i.split("/")[0] != template.split("/")[0]
-                and len(re.findall("clause|np|bare}|aspect", frame + frames[i])) <= 5
+                and aspects_needed(frame + frames[i]) <= 5
             ]
         )
         frame = f"{frame} {frames[second]}"

@@ -19,6 +19,7 @@ from workbench.ui.parts.frame import (
     chip,
     empty_state,
     fact_list,
+    group_letters,
     header,
     icon,
     join,
@@ -38,6 +39,7 @@ from workbench.ui.parts.numbers import (
     format_seconds,
     format_share,
     format_time_left,
+    format_value,
 )
 from workbench.ui.parts.whiskers import difference, scale_axis, whisker
 
@@ -58,6 +60,8 @@ __all__ = [
     "format_seconds",
     "format_share",
     "format_time_left",
+    "format_value",
+    "group_letters",
     "header",
     "histogram",
     "icon",

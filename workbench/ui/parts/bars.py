@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from workbench.ui.families import family as find_family
-from workbench.ui.parts.numbers import NBSP, format_count, format_share
+from workbench.ui.parts.numbers import NBSP, format_count, format_score
 
 
 def _percent(value: float, maximum: float) -> str:
@@ -119,7 +119,9 @@ def label_balance(counts: Mapping[str, int], limit: int = 8) -> Markup:
         Markup(
             '<div class="wb-balance"><span title="{0}">{0}</span>{1}<span class="wb-num">{2}'
             '<span class="wb-unit">{3}rows</span></span><span class="wb-num wb-muted">{4}</span></div>'
-        ).format(label, bar(count, largest), format_count(count), NBSP, format_share(count / total))
+        ).format(
+            label, bar(count, largest), format_count(count), NBSP, f"{format_score(count / total)}{NBSP}%"
+        )
         for label, count in shown[:limit]
         if total
     ]

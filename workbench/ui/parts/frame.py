@@ -173,6 +173,12 @@ def plus_minus(value: str | None, half_width: str | None, unit: str = "") -> Mar
     ).format(value, tail)
 
 
+def group_letters(own: str, every: str) -> Markup:
+    """Rows that share a letter cannot be told apart; each of `every` letter keeps its own slot, so columns line up."""
+    slots = (Markup("<b>{}</b>").format(letter if letter in own else "") for letter in every)
+    return Markup('<span class="wb-letters">{}</span>').format(Markup("").join(slots)) if own else Markup("")
+
+
 def fact_list(facts: Mapping[str, str | Markup] | Iterable[tuple[str, str | Markup]]) -> Markup:
     """Names at the left, values at the right: the facts of a model or a data set."""
     pairs = facts.items() if isinstance(facts, Mapping) else facts

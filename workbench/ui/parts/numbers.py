@@ -1,6 +1,7 @@
 """Numbers as the page writes them: plain text, a no-break space before the unit, nothing for what was not measured."""
 
 import math
+from collections.abc import Callable
 
 NBSP = "\u00a0"
 MINUS = "\u2212"
@@ -56,7 +57,7 @@ def format_points(difference: float | None, signed: bool = False) -> str:
 
 
 def format_bytes(value: float | None) -> str:
-    """Binary units, three figures from MiB on: "512 B", "259 KiB", "6.13 MiB", "15.6 GiB"."""
+    """Binary units, at most three figures: "512 B", "259 KiB", "6.13 MiB", "15.6 GiB"."""
     if value is None or _is_missing(value):
         return ""
     amount = float(abs(value))
@@ -65,7 +66,8 @@ def format_bytes(value: float | None) -> str:
             break
         amount /= 1024
     decimals = 0 if unit in ("B", "KiB") or amount >= 99.95 else 1 if amount >= 9.995 else 2
-    return _signed(f"{amount:.{decimals}f}", value, always=False) + NBSP + unit
+    text = f"{amount:.{decimals}f}"
+    return _signed(text.removesuffix(".0") if decimals == 1 else text, value, always=False) + NBSP + unit
 
 
 def format_milliseconds(value: float | None) -> str:
@@ -88,7 +90,7 @@ def format_seconds(value: float | None) -> str:
     if value < 0.0995:
         return f"{value * 1000:.1f}{NBSP}ms"
     if value < 9.95:
-        return f"{value:.1f}{NBSP}s"
+        return f"{value:.1f}".removesuffix(".0") + f"{NBSP}s"
     seconds = round(value)
     if seconds < 60:
         return f"{seconds}{NBSP}s"
@@ -113,3 +115,28 @@ def format_time_left(seconds: float | None) -> str:
     if seconds < 3600:
         return f"about {round(seconds / 60)}{NBSP}min left"
     return f"about {_two_units(int(seconds // 3600), 'h', int(seconds % 3600 // 60), 'min')} left"
+
+
+def format_value(value: float | None, kind: str) -> str:
+    """A measured value by the `format` of its metric."""
+    if value is None or _is_missing(value):
+        return ""
+    if kind not in _FORMATS:
+        raise ValueError(f"unknown format {kind!r}; known: {', '.join(_FORMATS)}")
+    return _FORMATS[kind](value)
+
+
+def _format_number(value: float) -> str:
+    return _signed(f"{abs(value):,.0f}" if abs(value) >= 100 else f"{abs(value):.3g}", value, always=False)
+
+
+_FORMATS: dict[str, Callable[[float], str]] = {
+    "share": format_share,
+    "count": format_count,
+    "bytes": format_bytes,
+    "seconds": format_seconds,
+    "ms": format_milliseconds,
+    "ratio": lambda value: f"{value:.2f}",
+    "nats": lambda value: _signed(f"{abs(value):.2f}", value, always=True),
+    "number": _format_number,
+}

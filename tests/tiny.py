@@ -1,0 +1,134 @@
+"""Tiny random models of the layouts that the workbench knows, with a tiny tokenizer, for tests that need real ones.
+
+`tiny_model("qwen2")` builds one in memory; `save_tiny("qwen2", folder)` writes it as a local model folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+LAYOUTS = ("qwen2", "llama", "gpt2", "bert", "distilbert", "roberta")
+DECODERS = ("qwen2", "llama", "gpt2")
+WORDS = (
+    "the a film book was is not very good bad dull bright plot actor scene we they liked hated it and but never"
+    " always slow fast happy sad room food service price cold warm"
+).split()
+VOCABULARY = 64
+WIDTH = 32
+LAYERS = 2
+
+
+def tiny_config(layout: str, labels: Sequence[str] = ("negative", "positive")) -> Any:
+    """A config of width 32 with 2 layers; dropout as the layout has it by default."""
+    from transformers import AutoConfig
+
+    decoder = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+    }
+    encoder = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 48,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+    }
+    values: dict[str, dict[str, Any]] = {
+        "qwen2": decoder,
+        "llama": decoder,
+        "gpt2": {
+            "n_embd": WIDTH,
+            "n_layer": LAYERS,
+            "n_head": 4,
+            "n_positions": 64,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+        },
+        "bert": encoder,
+        "roberta": encoder | {"max_position_embeddings": 68},
+        "distilbert": {
+            "dim": WIDTH,
+            "hidden_dim": 48,
+            "n_layers": LAYERS,
+            "n_heads": 4,
+            "max_position_embeddings": 64,
+        },
+    }
+    return AutoConfig.for_model(
+        layout,
+        vocab_size=VOCABULARY,
+        pad_token_id=0,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        **values[layout],
+    )
+
+
+def tiny_model(layout: str, labels: Sequence[str] = ("negative", "positive"), seed: int = 0) -> Any:
+    """A classifier with random weights, in evaluation mode; the same seed gives the same weights."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(seed)
+    model = AutoModelForSequenceClassification.from_config(tiny_config(layout, labels))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):  # zero at first, which would hide a bias that is lost on the way
+            parameter.data.normal_(0, 0.02)
+    return model.eval()
+
+
+def tiny_tokenizer(layout: str = "qwen2") -> Any:
+    """A word-level tokenizer of 64 entries; an encoder's adds [CLS] and [SEP], and a GPT-2 has no pad token."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocabulary = {word: i for i, word in enumerate([*special, *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if layout not in DECODERS:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+    pad = {} if layout == "gpt2" else {"pad_token": "[PAD]"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", bos_token="[CLS]", eos_token="[SEP]", **pad
+    )
+
+
+def save_tiny(layout: str, folder: Path, seed: int = 0) -> Path:
+    """Write the body of a tiny model (a causal LM or a bare encoder, as Hub models come) with its tokenizer."""
+    import torch
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    config = tiny_config(layout)
+    if layout == "gpt2":
+        config.pad_token_id = None
+    model = (AutoModelForCausalLM if layout in DECODERS else AutoModel).from_config(config)
+    model.save_pretrained(folder)
+    tiny_tokenizer(layout).save_pretrained(folder)
+    return folder
+
+
+def tiny_batch(rows: int = 8, length: int = 12, seed: int = 0, labels: int = 2) -> dict[str, Any]:
+    """Random token ids of several lengths, padded on the right, with labels."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(4, 4 + len(WORDS), (rows, length), generator=generator)
+    lengths = torch.randint(length // 3, length + 1, (rows,), generator=generator)
+    mask = (torch.arange(length) < lengths[:, None]).long()
+    return {
+        "input_ids": ids * mask,
+        "attention_mask": mask,
+        "labels": torch.randint(0, labels, (rows,), generator=generator),
+    }

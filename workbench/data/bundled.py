@@ -1,0 +1,64 @@
+"""The data sets that come with the workbench: a folder each, with its parts and a card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from workbench import home
+
+
+@dataclass(frozen=True)
+class BundledCard:
+    """What a reader should know of a bundled data set. `reference` holds scores known of it (TF-IDF and others);
+    `more` is whatever else its card.json says."""
+
+    name: str
+    title: str
+    summary: str
+    task: str
+    language: str
+    rows: Mapping[str, int]
+    labels: tuple[str, ...]
+    reference: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = Path()
+
+    @property
+    def total_rows(self) -> int:
+        return sum(self.rows.values())
+
+
+def bundled(folder: Path | None = None) -> list[BundledCard]:
+    """The cards of all bundled data sets, by name."""
+    root = folder or home.shipped("assets") / "datasets"
+    return [_card(path) for path in sorted(root.glob("*/card.json"))]
+
+
+def bundled_folder(name: str) -> Path | None:
+    """Where a bundled data set lies; None when there is none of that name."""
+    root = home.shipped("assets") / "datasets"
+    names = {path.name: path for path in root.iterdir() if path.is_dir()} if root.is_dir() else {}
+    found = names.get(name)
+    return found if found and any(found.glob("train.*")) else None
+
+
+def _card(path: Path) -> BundledCard:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    known = {f.name for f in fields(BundledCard)} - {"more", "folder"}
+    rows = values.get("rows", {})
+    kept = {k: v for k, v in values.items() if k in known}
+    kept["rows"] = rows if isinstance(rows, dict) else {"all": int(rows)}
+    labels = values.get("labels") or ()
+    kept["labels"] = tuple(labels)
+    kept.setdefault("title", path.parent.name)
+    for name in ("summary", "task", "language"):
+        kept.setdefault(name, "")
+    reference = kept.get("reference") or {}
+    kept["reference"] = reference if isinstance(reference, dict) else {"text": reference}
+    kept["name"] = path.parent.name
+    more = {k: v for k, v in values.items() if k not in known}
+    return BundledCard(**kept, more=more, folder=path.parent)
