@@ -56,7 +56,11 @@ def trunk_name(model: Any) -> str:
 
 def plain_base(model: Any) -> Any:
     """The transformers model inside a PEFT model, or the model itself."""
-    return model.get_base_model() if hasattr(model, "peft_config") and hasattr(model, "get_base_model") else model
+    return (
+        model.get_base_model()
+        if hasattr(model, "peft_config") and hasattr(model, "get_base_model")
+        else model
+    )
 
 
 def head_names(model: Any) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 # WAL shares memory between processes of one machine, so a file that two machines can open would be torn.
 NETWORK_FILE_SYSTEMS = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "beegfs", "ceph", "glusterfs")
-    + ("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.rclone", "fuse.mount-s3")
+    (
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "beegfs", "ceph", "glusterfs"),
+        *("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.rclone", "fuse.mount-s3"),
+    )
 )
 
 

@@ -50,7 +50,9 @@ class Limits:
         )
 
 
-def check_plan(preset: Preset, prepared: Prepared, limits: Limits, *, seeds: int = 0, active: int = 0) -> None:
+def check_plan(
+    preset: Preset, prepared: Prepared, limits: Limits, *, seeds: int = 0, active: int = 0
+) -> None:
     """ValueError with one sentence where a plan asks for more than a visitor may have.
 
     `active` is the number of runs that the visitor has waiting or training already.
@@ -67,7 +69,9 @@ def check_plan(preset: Preset, prepared: Prepared, limits: Limits, *, seeds: int
     rows = sum(len(part) for part in prepared.rows.values())
     _at_most("rows", rows, limits.rows, "draw fewer under Advanced on the Data tab")
     _at_most("tokens of longest input", setting.max_length, limits.max_length, "lower the longest input")
-    _at_most("rows per batch", setting.batch_size * setting.gradient_accumulation, limits.batch_size, "lower it")
+    _at_most(
+        "rows per batch", setting.batch_size * setting.gradient_accumulation, limits.batch_size, "lower it"
+    )
     if setting.budget.kind == "seconds":
         _at_most("seconds for each run", int(setting.budget.amount), limits.seconds, "lower the budget")
     else:
@@ -80,7 +84,10 @@ def check_model(model: str, limits: Limits) -> None:
     known = [card.ref for card in embedded()]
     if model in known or model in limits.models or model.startswith("run:"):
         return
-    raise ValueError("This shared page trains small models only: " + unknown_names("model", [model], [*known, *limits.models]))
+    raise ValueError(
+        "This shared page trains small models only: "
+        + unknown_names("model", [model], [*known, *limits.models])
+    )
 
 
 def steps_of(setting: Setting, train_rows: int) -> int:
@@ -112,7 +119,9 @@ def signing_secret(store_folder: Path) -> bytes:
         pass
     kept = path.read_text().strip()
     if len(kept) < 32:
-        raise ValueError(f"{path} is not a signing secret any more: delete it, and the next start makes a new one")
+        raise ValueError(
+            f"{path} is not a signing secret any more: delete it, and the next start makes a new one"
+        )
     return kept.encode()
 
 
@@ -135,4 +144,3 @@ def verified(token: str, secret: bytes) -> str | None:
 
 def _signature(owner: str, secret: bytes) -> str:
     return hmac.new(secret, owner.encode(), hashlib.sha256).hexdigest()
-

@@ -30,6 +30,10 @@ from workbench.task import Task
 if TYPE_CHECKING:
     from workbench.store import Store
 
+# PEFT imports torchao and bitsandbytes, which tell at length what of theirs this machine's processor can't do.
+for _name in ("torchao", "bitsandbytes", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
 __all__ = [
     "ModelCard",
     "ModelError",
@@ -76,6 +80,7 @@ def load_config(source: ModelSource, *, store: Store | None = None) -> PreTraine
         return load_config(_base_of(source, store), store=store)
     if source.kind == "architecture":
         values = read_architecture(source.path_or_id)
+        values.pop("_name_or_path")
         return AutoConfig.for_model(values.pop("model_type"), **values)
     with quiet(), _plain_errors(source):
         return AutoConfig.from_pretrained(source.path_or_id, **_where(source))

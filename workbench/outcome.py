@@ -101,7 +101,9 @@ def verdict(folder: Path, ending: Ending | None, *, cancel_requested: bool, step
     if cancel_requested:
         return Verdict("cancelled", Reason("cancelled", f"Cancelled at step {step}."))
     if ending is None:
-        return Verdict("lost", Reason("lost", "The worker is gone and left no word. Resume or retry the run."))
+        return Verdict(
+            "lost", Reason("lost", "The worker is gone and left no word. Resume or retry the run.")
+        )
     return _from_exit(ending)
 
 
@@ -109,7 +111,9 @@ def _from_exit(ending: Ending) -> Verdict:
     if ending.signal == signal.SIGKILL:
         return Verdict(
             "failed",
-            Reason("out_of_memory", "Killed by the system (signal 9): most likely the machine ran out of memory."),
+            Reason(
+                "out_of_memory", "Killed by the system (signal 9): most likely the machine ran out of memory."
+            ),
         )
     if ending.signal in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         text = f"Stopped from outside the workbench (signal {ending.signal}). Resume or retry the run."

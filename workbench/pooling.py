@@ -19,7 +19,9 @@ def pool_last_real_token(model: Any) -> None:
         base.register_forward_pre_hook(_padding_to_the_front, with_kwargs=True)
 
 
-def _padding_to_the_front(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+def _padding_to_the_front(
+    module: Any, args: Any, kwargs: dict[str, Any]
+) -> tuple[Any, dict[str, Any]] | None:
     import inspect
 
     embeds, mask = kwargs.get("inputs_embeds"), kwargs.get("attention_mask")

@@ -5,9 +5,10 @@ A library that can't be loaded is skipped here; the run that needs it says so. W
 """
 
 import contextlib
+import gc
 import importlib
 import os
-import warnings
+from collections.abc import Iterator
 
 MODULES = (
     "torch",
@@ -37,14 +38,31 @@ MODULES = (
 
 
 def load(names: str | None) -> None:
-    chosen = MODULES if names is None else [n.strip() for n in names.split(",") if n.strip() not in ("", "none")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    chosen = (
+        MODULES if names is None else [n.strip() for n in names.split(",") if n.strip() not in ("", "none")]
+    )
+    with _silence():
         for name in chosen:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
 
 
-# What a library prints must not end up in a command's JSON.
-os.dup2(2, 1)
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Libraries greet from C++ as well as from Python. Afterwards what is printed goes to standard error, so that it
+    never ends up in a command's JSON."""
+    errors, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(errors, 1)
+        os.dup2(errors, 2)
+        os.close(errors)
+        os.close(nowhere)
+
+
 load(os.environ.get("WORKBENCH_PRELOAD"))
+# Children then leave these pages shared: a collection would write to each object's header.
+gc.freeze()

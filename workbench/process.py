@@ -145,8 +145,6 @@ def _look_portably(pid: int) -> Process | None:
     try:
         found = psutil.Process(pid)
         zombie = found.status() == psutil.STATUS_ZOMBIE
-        return Process(
-            pid, found.ppid(), os.getpgid(pid), os.getsid(pid), repr(found.create_time()), zombie
-        )
+        return Process(pid, found.ppid(), os.getpgid(pid), os.getsid(pid), repr(found.create_time()), zombie)
     except (psutil.Error, OSError):
         return None

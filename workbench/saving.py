@@ -97,7 +97,9 @@ def load_trained(
     with torch.random.fork_rng(devices=[]), quiet():
         if isinstance(base, ModelSource):
             base = load_model(base, recipe["task"], recipe["labels"], dtype=dtype, store=store)
-        model = _load_peft(base, folder) if (folder / PEFT_CONFIG).is_file() else _load_own(base, folder, recipe)
+        model = (
+            _load_peft(base, folder) if (folder / PEFT_CONFIG).is_file() else _load_own(base, folder, recipe)
+        )
     return model.eval()
 
 
@@ -128,7 +130,11 @@ def trained_bytes(folder: Path) -> int:
 
 def trainable_state(model: Any) -> dict[str, torch.Tensor]:
     """A copy of all tensors that training changes, on the CPU: to keep the best checkpoint, or to put the start back."""
-    state = {n: p.detach().to("cpu", copy=True).contiguous() for n, p in model.named_parameters() if p.requires_grad}
+    state = {
+        n: p.detach().to("cpu", copy=True).contiguous()
+        for n, p in model.named_parameters()
+        if p.requires_grad
+    }
     if not state:
         raise ValueError("nothing in this model is trainable, so there is no trained state to keep")
     return state
@@ -138,7 +144,9 @@ def load_trainable_state(model: Any, state: Mapping[str, torch.Tensor]) -> None:
     """Put such a copy back, exactly."""
     parameters = dict(model.named_parameters())
     if unknown := [name for name in state if name not in parameters]:
-        raise ValueError(f"the state does not fit the model: it has no {unknown[0]} (and {len(unknown) - 1} more)")
+        raise ValueError(
+            f"the state does not fit the model: it has no {unknown[0]} (and {len(unknown) - 1} more)"
+        )
     with torch.no_grad():
         for name, tensor in state.items():
             if parameters[name].shape != tensor.shape:
@@ -161,11 +169,22 @@ def merge(model: Any, *, in_place: bool = False) -> Any:
             f"{model.active_peft_config.peft_type.value} can't be folded into the model: it is no change of weights"
         )
     model = model if in_place else copy.deepcopy(model)
+    _unwrap_heads(model)
     with quiet():
         merged = model.merge_and_unload()
     for parameter in merged.parameters():
         parameter.requires_grad_(False)
     return merged.eval()
+
+
+def _unwrap_heads(model: Any) -> None:
+    """Put trained heads in place of PEFT's wrappers: its own unloading expects a single layer, RoBERTa's head has two."""
+    from peft.utils import ModulesToSaveWrapper
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, module.modules_to_save[module.active_adapter])
 
 
 def plain(model: Any) -> Any:
@@ -180,15 +199,19 @@ def without_method(model: Any, original: Mapping[str, torch.Tensor] | None = Non
     `original` is `trainable_state(model)` taken before the first step: it puts back what training overwrote, the head
     included. Without it, methods that train the model's own weights can't be switched off (Unsuitable).
     """
+    if original is None and not is_peft(model):
+        raise Unsuitable(
+            "this method changed the model's own weights: switching it off needs the original ones"
+        )
     with contextlib.ExitStack() as stack:
+        if original is not None:
+            stack.enter_context(_tensors(model, original))
         if is_peft(model):
             stack.enter_context(_peft_off(model))
         else:
-            switches = [module for module in model.modules() if hasattr(module, "workbench_enabled")]
-            if original is None:
-                raise Unsuitable("this method changed the model's own weights: switching it off needs the original ones")
-            stack.enter_context(_tensors(model, original))
-            stack.enter_context(_switched_off(switches))
+            stack.enter_context(
+                _switched_off([m for m in model.modules() if hasattr(m, "workbench_enabled")])
+            )
         yield model
 
 

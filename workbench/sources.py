@@ -181,7 +181,7 @@ def _run(ref: str, store: Store | None, owner: str | None) -> ModelSource:
 
 
 def _is_path(ref: str) -> bool:
-    return ref.startswith(("/", ".", "~")) or "\\" in ref or ref.count("/") > 1 or Path(ref).is_dir()
+    return ref.startswith(("/", ".", "~")) or "\\" in ref or ref.count("/") > 1 or os.path.isdir(ref)
 
 
 def _folder(ref: str) -> ModelSource:

@@ -7,7 +7,6 @@ per thread and process, never carried over a fork. Names given by people are dat
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import secrets
@@ -15,7 +14,6 @@ import shutil
 import sqlite3
 import threading
 import time
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,10 +22,9 @@ from typing import Any
 from workbench.database import StoreError as StoreError
 from workbench.database import connect, explained, transaction
 from workbench.migrations import migrate
+from workbench.records import COLUMNS, clean_name, dump, finite, is_id, run_from
 from workbench.result import ACTIVE_STATES, FINAL_STATES, Event, Reason, Result, Run
-from workbench.spec import Choice, RunSpec, Setting, canonical_json
-
-NAME_LENGTH = 120
+from workbench.spec import RunSpec, Setting, canonical_json
 
 EDGES: Mapping[str, tuple[str, ...]] = {
     "starting": ("queued",),
@@ -90,9 +87,9 @@ class Store:
                 before = db.execute("SELECT run_ids FROM submissions WHERE key = ?", (key,)).fetchone()
                 if before:
                     return list(json.loads(before[0]))
-            ids = []
-            for spec in specs:
-                ids.append(_insert_run(db, spec, owner, name, retry_of))
+            distinct = {id(spec.setting): spec.setting for spec in specs}
+            settings = {number: _insert_setting(db, setting) for number, setting in distinct.items()}
+            ids = [_insert_run(db, spec, settings[id(spec.setting)], owner, name, retry_of) for spec in specs]
             if key is not None:
                 db.execute("INSERT INTO submissions VALUES (?, ?, ?)", (key, json.dumps(ids), time.time()))
         return ids
@@ -151,7 +148,7 @@ class Store:
         if reason is not None:
             values |= {"reason_code": reason.code, "reason_message": reason.message}
         if result is not None:
-            values["result"] = _dump(result.to_dict())
+            values["result"] = dump(result.to_dict())
         sets = ", ".join(f"{name} = ?" for name in values)
         with self._write(full=True) as db:
             cursor = db.execute(
@@ -212,7 +209,7 @@ class Store:
                 return
             db.execute(
                 "INSERT INTO events (run_id, attempt, at, kind, stage, step, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run_id, attempt[0], time.time(), kind, stage, values.get("step"), _dump(values)),
+                (run_id, attempt[0], time.time(), kind, stage, values.get("step"), dump(values)),
             )
             _move(db, run_id, values if kind in ("started", "step") else {})
 
@@ -246,10 +243,10 @@ class Store:
 
     def run(self, run_id: str) -> Run:
         """One run by id, or by an unambiguous beginning of it. KeyError when there is none."""
-        if not _is_id(run_id):
+        if not is_id(run_id):
             raise KeyError(run_id)
         rows = self._all(
-            f"SELECT {_COLUMNS} FROM runs WHERE id >= ? AND id < ? LIMIT 2", (run_id, run_id + "\uffff")
+            f"SELECT {COLUMNS} FROM runs WHERE id >= ? AND id < ? LIMIT 2", (run_id, run_id + "\uffff")
         )
         if len(rows) != 1:
             raise KeyError(run_id)
@@ -277,7 +274,7 @@ class Store:
                 where.append(f"{column} IN (SELECT value FROM json_each(?))")
                 values.append(json.dumps(list(many)))
         rows = self._all(
-            f"SELECT {_COLUMNS} FROM runs WHERE {' AND '.join(where)} ORDER BY position LIMIT ?",
+            f"SELECT {COLUMNS} FROM runs WHERE {' AND '.join(where)} ORDER BY position LIMIT ?",
             (*values, limit),
         )
         return [self._run(row) for row in rows]
@@ -293,7 +290,7 @@ class Store:
 
     def setting(self, setting_id: str) -> Setting:
         """A setting by id or by an unambiguous beginning of it. KeyError when there is none."""
-        if not _is_id(setting_id):
+        if not is_id(setting_id):
             raise KeyError(setting_id)
         rows = self._all(
             "SELECT id FROM settings WHERE id >= ? AND id < ? LIMIT 2", (setting_id, setting_id + "\uffff")
@@ -310,28 +307,7 @@ class Store:
         return self._settings[setting_id]
 
     def _run(self, row: Sequence[Any]) -> Run:
-        return Run(
-            id=row[0],
-            spec=RunSpec(self._setting(row[1]), _choice(row[2]), row[3]),
-            state=row[4],
-            created_at=row[5],
-            started_at=row[6],
-            ended_at=row[7],
-            attempt=row[8],
-            owner=row[9],
-            name=row[10],
-            retry_of=row[11],
-            cancel_requested=bool(row[12]),
-            reason=Reason(row[13], row[14] or "") if row[13] else None,
-            result=_result(row[15]) if row[15] else None,
-            step=row[16] or 0,
-            steps=row[17],
-            loss=row[18],
-            seconds=row[19],
-            threads=row[20],
-            device=row[21],
-            identity=(row[22], row[23], row[24]) if row[22] is not None else None,
-        )
+        return run_from(row, self._setting(row[1]))
 
     def version(self) -> tuple[int, int, int]:
         """Changes when any run or event changes: a poll that sees the same value has nothing to draw."""
@@ -355,7 +331,7 @@ class Store:
 
     def run_folder(self, run_id: str) -> Path:
         """Where a run's files are. Ids are random hex, so no name given by a person becomes a path."""
-        if not _is_id(run_id):
+        if not is_id(run_id):
             raise KeyError(run_id)
         return self.folder / "runs" / run_id
 
@@ -397,15 +373,6 @@ class Store:
                 )
 
 
-def clean_name(name: str) -> str:
-    """A name as it is stored: NFC, one line, no control characters, at most 120 characters."""
-    kept = "".join(c if unicodedata.category(c)[0] != "C" or c in "\u200d\u200c" else " " for c in name)
-    clean = " ".join(unicodedata.normalize("NFC", kept).split())
-    if len(clean) > NAME_LENGTH:
-        raise ValueError(f"a name has at most {NAME_LENGTH} characters, this one has {len(clean)}")
-    return clean
-
-
 def _count(db: sqlite3.Connection, name: str, value: int) -> None:
     db.execute(
         "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -414,66 +381,28 @@ def _count(db: sqlite3.Connection, name: str, value: int) -> None:
 
 
 def _move(db: sqlite3.Connection, run_id: str, values: Mapping[str, Any]) -> None:
-    kept = {k: _finite(values[k]) for k in ("step", "steps", "loss", "seconds") if values.get(k) is not None}
+    kept = {k: finite(values[k]) for k in ("step", "steps", "loss", "seconds") if values.get(k) is not None}
     sets = "".join(f"{name} = ?, " for name in kept)
     db.execute(f"UPDATE runs SET {sets}changed = changed + 1 WHERE id = ?", (*kept.values(), run_id))
 
 
-def _insert_run(db: sqlite3.Connection, spec: RunSpec, owner: str, name: str, retry_of: str | None) -> str:
-    setting = spec.setting
+def _insert_setting(db: sqlite3.Connection, setting: Setting) -> str:
+    setting_id = setting.id
     db.execute(
         "INSERT OR IGNORE INTO settings (id, data, created_at) VALUES (?, ?, ?)",
-        (setting.id, canonical_json(setting.to_dict()), time.time()),
+        (setting_id, canonical_json(setting.to_dict()), time.time()),
     )
+    return setting_id
+
+
+def _insert_run(
+    db: sqlite3.Connection, spec: RunSpec, setting_id: str, owner: str, name: str, retry_of: str | None
+) -> str:
     run_id = secrets.token_hex(8)
+    choice = canonical_json(asdict(spec.choice))
     db.execute(
         "INSERT INTO runs (id, setting_id, choice, seed, state, created_at, owner, name, retry_of)"
         " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
-        (
-            run_id,
-            setting.id,
-            canonical_json(asdict(spec.choice)),
-            spec.seed,
-            time.time(),
-            owner,
-            name,
-            retry_of,
-        ),
+        (run_id, setting_id, choice, spec.seed, time.time(), owner, name, retry_of),
     )
     return run_id
-
-
-_COLUMNS = (
-    "id, setting_id, choice, seed, state, created_at, started_at, ended_at, attempt, owner, name, retry_of,"
-    " cancel_requested, reason_code, reason_message, result, step, steps, loss, seconds, threads, device,"
-    " pid, pid_start, boot_id"
-)
-
-
-def _is_id(text: str) -> bool:
-    return 0 < len(text) <= 40 and text.isascii() and text.isalnum()
-
-
-@functools.lru_cache(maxsize=4096)
-def _choice(text: str) -> Choice:
-    """Read once per text: the runs of a comparison share a few choices."""
-    return Choice(**json.loads(text))
-
-
-@functools.lru_cache(maxsize=16384)
-def _result(text: str) -> Result:
-    """Read once per text: results never change, and a table of all runs is drawn again and again."""
-    return Result.from_dict(json.loads(text))
-
-
-def _finite(value: Any) -> Any:
-    return (
-        None
-        if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf")))
-        else value
-    )
-
-
-def _dump(value: Any) -> str:
-    """JSON that keeps NaN and infinities as JavaScript words: a diverged run's last loss is a fact worth keeping."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

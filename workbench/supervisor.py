@@ -15,7 +15,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench import outcome
+from workbench import outcome, warm
 from workbench.outcome import Ending
 from workbench.process import (
     Identity,
@@ -75,8 +75,7 @@ def _supervise(order: Order) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     outcome.clear(folder)
     _redirect(folder / LOG)
-    # What the warm parent left open would keep it alive after the page has gone.
-    os.closerange(3, 4096)
+    warm.detach()
     become_subreaper()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -135,7 +134,8 @@ class _Watch:
             status = _reap(self.who[0])
             if status is not None:
                 code = os.waitstatus_to_exitcode(status)
-                return Ending(*(None, -code) if code < 0 else (code, None), cause=self.cause)
+                died = -code if code < 0 else None
+                return Ending(None if died else code, died, self.cause)
             with contextlib.suppress(StoreError):  # a full or busy disk must not end the watch
                 self._look(self.store.pulse(self.order.run_id), time.monotonic())
             cap_log(self.folder / LOG, self.order.limits.log_bytes)
@@ -232,9 +232,9 @@ def _redirect(path: Path) -> None:
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for source, target in ((nowhere, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
-    sys.stdin = open(0, closefd=False)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  for the life of the process, as the two below
     for name, number in (("stdout", 1), ("stderr", 2)):
-        setattr(sys, name, open(number, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False))
+        setattr(sys, name, open(number, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False))  # noqa: SIM115
 
 
 def cap_log(path: Path, limit: int) -> None:

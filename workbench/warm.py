@@ -31,12 +31,13 @@ ENVIRONMENT = {
 _lock = threading.RLock()
 
 
-def process(function: Callable[..., Any], *arguments: Any) -> BaseProcess:
-    """Start `function(*arguments)` in a child. It ends with this process unless it has left on its own."""
+def process(function: Callable[..., Any], *arguments: Any, daemon: bool = True) -> BaseProcess:
+    """Start `function(*arguments)` in a child. A daemon is ended when this process exits, and may have no children
+    through multiprocessing itself."""
     context = _context()
     with _lock, _bare_main():
         _warm_up()
-        child: BaseProcess = context.Process(target=function, args=arguments, daemon=True)  # type: ignore[attr-defined]
+        child: BaseProcess = context.Process(target=function, args=arguments, daemon=daemon)  # type: ignore[attr-defined]
         child.start()
     return child
 
@@ -45,7 +46,7 @@ def run(function: Callable[..., Any], *arguments: Any) -> int:
     """Start a child, wait for it, return its exit code. A warm parent that has died is replaced once."""
     for last in (False, True):
         try:
-            child = process(function, *arguments)
+            child = process(function, *arguments, daemon=False)
         except (EOFError, ConnectionError):
             if last:
                 raise
@@ -60,6 +61,18 @@ def run(function: Callable[..., Any], *arguments: Any) -> int:
 def ready() -> None:
     """Return when the warm parent has loaded everything; a child started from now on is there in milliseconds."""
     run(_nothing)
+
+
+def detach() -> None:
+    """In a child that is to outlive this program: let go of the warm parent, which waits for all who know it."""
+    if METHOD != "forkserver":
+        return
+    from multiprocessing import forkserver
+
+    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+    server._forkserver_alive_fd = server._forkserver_address = server._forkserver_pid = None
 
 
 def _nothing() -> None:

@@ -39,9 +39,7 @@ class Terminated(BaseException):
     """SIGTERM arrived: unwind now, whatever training is doing."""
 
 
-def train_run(
-    run: Run, store: Store, folder: Path, emit: Emit, should_stop: Callable[[], bool]
-) -> Result:
+def train_run(run: Run, store: Store, folder: Path, emit: Emit, should_stop: Callable[[], bool]) -> Result:
     """The work of a real run."""
     from workbench.data import load_prepared
     from workbench.lease import Lease
@@ -74,7 +72,9 @@ def main(order: Order, folder: Path) -> int:
         return 0
     except Terminated:
         print("stopped by SIGTERM", flush=True)
-        return 128 + signal.SIGTERM
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)  # so that the exit status tells what happened
+        return 1
     except BaseException as error:
         if stop is not None and stop.seen:
             print(f"stopped as asked ({type(error).__name__})", flush=True)
@@ -142,7 +142,7 @@ class Recorder:
         else:
             # The number of steps is unknown with a budget of seconds: keep fewer and fewer.
             stride = self._stride = 2 ** (self._kept // (STEP_EVENTS // 4))
-        if step != steps and 0 < step < self._last + stride and self._kept:
+        if step != steps and self._last <= step < self._last + stride and self._kept:
             return False
         self._kept, self._last = self._kept + 1, step
         return True

@@ -242,3 +242,33 @@ def _result(one: RunSpec, outcomes: Sequence[Mapping[str, Any]], steps: int) -> 
         confusion=confusion,
         environment={"torch": "invented", "peft": "invented", "device": "cpu", "threads": 2},
     )
+
+
+def references(store: Store, shared: Setting) -> list[dict[str, Any]]:
+    """Stands in for `workbench.compare.reference_records`, which would have to read real rows."""
+    gold = np.random.default_rng(8).integers(0, 2, size=TEST_ROWS)
+    hard = np.random.default_rng(7).normal(size=TEST_ROWS)
+    good = hard.argsort().argsort() < 0.843 * TEST_ROWS
+    tfidf = [
+        {"label": LABELS[int(g)], "predicted": LABELS[int(g) if r else 1 - int(g)]}
+        for g, r in zip(gold, good)
+    ]
+    majority = [{"label": LABELS[int(g)], "predicted": LABELS[1]} for g in gold]
+    return [
+        _reference("tfidf", "TF-IDF + logistic regression", tfidf, 0.4, 0.2),
+        _reference("majority", "Always “positive”", majority, 0.0, None),
+    ]
+
+
+def _reference(
+    method: str, label: str, outcomes: Sequence[Mapping[str, Any]], seconds: float, latency: float | None
+) -> dict[str, Any]:
+    accuracy = float(np.mean([row["label"] == row["predicted"] for row in outcomes]))
+    return {
+        "method": method,
+        "label": label,
+        "metrics": {"accuracy": accuracy, "macro_f1": accuracy - 0.02},
+        "train_seconds": seconds,
+        "latency_ms_p50": latency,
+        "outcomes": list(outcomes),
+    }

@@ -38,12 +38,10 @@ def bundled(folder: Path | None = None) -> list[BundledCard]:
     return [_card(path) for path in sorted(root.glob("*/card.json"))]
 
 
-def bundled_folder(name: str) -> Path | None:
-    """Where a bundled data set lies; None when there is none of that name."""
+def bundled_folders() -> dict[str, Path]:
+    """name -> folder of every bundled data set."""
     root = home.shipped("assets") / "datasets"
-    names = {path.name: path for path in root.iterdir() if path.is_dir()} if root.is_dir() else {}
-    found = names.get(name)
-    return found if found and any(found.glob("train.*")) else None
+    return {path.parent.name: path.parent for path in sorted(root.glob("*/train.*"))}
 
 
 def _card(path: Path) -> BundledCard:

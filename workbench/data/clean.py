@@ -64,7 +64,7 @@ def label_spellings(labels: Mapping[str, int]) -> dict[str, str]:
     groups: dict[str, list[str]] = {}
     for label in labels:
         groups.setdefault(_WHOLE.sub(r"\1", key(label)), []).append(label)
-    found = {}
+    found: dict[str, str] = {}
     for same in groups.values():
         best = min(same, key=lambda name: (bool(_WHOLE.match(name.strip())), -labels[name], name))
         tidy = with_single_spaces(best)

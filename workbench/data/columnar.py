@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.data.faults import DataError, shown
@@ -33,13 +34,28 @@ def parse_parquet(data: bytes, file: str, limits: Limits) -> Grid:
 
 def _parquet_rows(source: Any, file: str, limits: Limits) -> Iterator[tuple[int, dict[str, Any]]]:
     row = unpacked = 0
+    classes = _class_names(source.schema_arrow.metadata or {})
     for batch in source.iter_batches(batch_size=1000):
         # A dictionary-encoded column may be tiny on disk and huge as texts, so the bytes are counted batch by batch.
         unpacked += sum(column.nbytes for column in _plain_columns(batch))
         limits.check_unpacked(file, limits.unpacked_bytes, unpacked)
         for record in batch.to_pylist():
             row += 1
+            for column, names in classes.items():
+                number = record.get(column)
+                record[column] = (
+                    names[number] if isinstance(number, int) and 0 <= number < len(names) else None
+                )
             yield row, record
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Class numbers that `datasets` wrote carry their names in the schema."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {n: list(f["names"]) for n, f in features.items() if f.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _plain_columns(batch: Any) -> Iterator[Any]:

@@ -121,7 +121,7 @@ def read_bytes(
         raise DataError(f"{file}: {suffix} files are not read; {OTHERS[suffix]}")
     if data.startswith(b"PAR1") or suffix == ".parquet":
         return {"all": columnar.parse_parquet(data, file, limits)}
-    if data.startswith(b"PK") or suffix in (".zip", ".xlsx"):
+    if data.startswith(b"PK\x03\x04") or suffix in (".zip", ".xlsx"):
         members = archive.check_zip(data, file, limits).namelist()
         if suffix == ".xlsx" or "xl/workbook.xml" in members:
             return {"all": columnar.parse_excel(data, file, limits)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import home
+from workbench.data.bundled import bundled_folders
 from workbench.data.column_names import PARTS
 from workbench.data.faults import DataError, listed, shown
 from workbench.data.grid import Grid, from_records
@@ -53,13 +54,10 @@ def read_hub(source: str, limits: Limits) -> tuple[dict[str, Grid], str | None]:
 
 def _look_up(name: str, revision: str | None, token: bool | None) -> str | None:
     """The commit behind an id, asked within seconds; None when the Hub can't be reached but the cache has the data."""
-    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         HFValidationError,
-        OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -76,7 +74,7 @@ def _look_up(name: str, revision: str | None, token: bool | None) -> str | None:
         ) from None
     except HFValidationError:
         raise DataError(f"{shown(name)!r} is no Hub id; right would be owner/name") from None
-    except (OfflineModeIsEnabled, httpx.TransportError, HfHubHTTPError, OSError) as error:
+    except Exception as error:  # what a missing connection raises depends on the HTTP library in use
         if _is_cached(name):
             return None
         raise _unreachable(name, error) from None
@@ -225,9 +223,7 @@ def _sentence(name: str, config: str | None, error: Exception) -> DataError:
 
 
 def _unknown(name: str) -> DataError:
-    from workbench.data.bundled import bundled
-
-    known = [*KNOWN_IDS, *(card.name for card in bundled())]
+    known = [*KNOWN_IDS, *bundled_folders()]
     short = {known_id.split("/")[-1].casefold(): known_id for known_id in known}
     near = difflib.get_close_matches(name, known, n=2) or [
         short[match] for match in difflib.get_close_matches(name.split("/")[-1].casefold(), list(short), n=2)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench import home
 from workbench.data import hub
-from workbench.data.bundled import bundled, bundled_folder
+from workbench.data.bundled import bundled_folders
 from workbench.data.column_names import PART_ORDER, PARTS
 from workbench.data.faults import SHOWN_LINES, DataError, Fault, count_of, listed, place_of, shown
 from workbench.data.formats import (
@@ -49,6 +49,7 @@ class RawData:
 
     @property
     def rows(self) -> int:
+        """Rows of all parts together."""
         return sum(len(part) for part in self.parts.values())
 
 
@@ -80,7 +81,7 @@ def read(
             raise DataError("parts need a file for train; validation and test are optional", code="columns")
     else:
         text = str(source).strip()
-        if isinstance(source, str) and (folder := bundled_folder(text)):
+        if isinstance(source, str) and (folder := bundled_folders().get(text)):
             grids = _read_folder(folder, encoding, skip_broken, limits)
         elif isinstance(source, Path) or _is_path(text):
             grids = _read_path(_local(source), encoding, skip_broken, limits)
@@ -109,7 +110,9 @@ def _raw(
     return RawData(
         parts=frames,
         columns=tuple(name for name in main.columns if name != LINE),
-        source=_recorded(source),
+        source=_recorded(
+            source if not parts else next(p for n, p in parts.items() if PARTS[n.casefold()] == "train")
+        ),
         files={part: grid.file for part, grid in ordered.items()},
         notes=tuple(note for grid in ordered.values() for note in grid.notes),
         faults=tuple(_skipped(grid) for grid in ordered.values() if grid.skipped),
@@ -154,7 +157,7 @@ def _looks_like_a_file(text: str) -> bool:
 
 def _suggest_bundled(text: str) -> None:
     """A bare name close to a bundled one is a typo, not a Hub id."""
-    names = [card.name for card in bundled()]
+    names = list(bundled_folders())
     near = difflib.get_close_matches(text.casefold(), names, n=1, cutoff=0.75)
     if "/" not in text and near:
         raise DataError(
@@ -163,7 +166,7 @@ def _suggest_bundled(text: str) -> None:
 
 
 def _no_such_source(text: str) -> DataError:
-    names = ", ".join(card.name for card in bundled()) or "none"
+    names = ", ".join(bundled_folders()) or "none"
     if not text:
         return DataError(f"no data set was given; give a bundled name ({names}), a file or a Hub id")
     if _looks_like_a_file(text):

@@ -34,27 +34,15 @@ def encode(
 
 def score(outcomes: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, float]:
     """Accuracy and macro F1 over all labels of the data, the ones that no row of this part has included."""
-    from workbench.scores import accuracy, macro_f1
+    from workbench.scores import metric, numbers
 
-    gold, predicted = _numbers(outcomes, labels)
-    return {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(gold, predicted, len(labels))}
-
-
-def per_label(
-    outcomes: Sequence[Mapping[str, Any]], labels: Sequence[str]
-) -> tuple[dict[str, dict[str, float]], tuple[tuple[int, ...], ...]]:
-    """Precision, recall, F1 and rows of each label, and the confusion matrix (gold down, predicted across)."""
-    from workbench.scores import by_label, confusion
-
-    gold, predicted = _numbers(outcomes, labels)
-    return dict(zip(labels, by_label(gold, predicted, len(labels)))), confusion(gold, predicted, len(labels))
-
-
-def _numbers(
-    outcomes: Sequence[Mapping[str, Any]], labels: Sequence[str]
-) -> tuple[list[int], list[int]]:
-    number = {label: i for i, label in enumerate(labels)}
-    return [number[o["label"]] for o in outcomes], [number[o["predicted"]] for o in outcomes]
+    gold, predicted = numbers(outcomes, labels)
+    if not gold:
+        raise ValueError("a score needs at least one row")
+    return {
+        **metric("accuracy").compute(predictions=predicted, references=gold),
+        **metric("macro_f1").compute(predictions=predicted, references=gold, labels=len(labels)),
+    }
 
 
 # Macro F1 picks the checkpoint: one that gives up a rare label can't win by accuracy on the common ones, and on

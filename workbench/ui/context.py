@@ -7,17 +7,21 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import gradio as gr
 
 from workbench.hosted import Limits
 from workbench.result import ACTIVE_STATES, Run
-from workbench.runner import Runner
 from workbench.store import Store, StoreError
 from workbench.ui.owner import owner_of as owner_of
 
+if TYPE_CHECKING:
+    from workbench.runner import Runner
+
 TAB_IDS = ("data", "methods", "train", "inference", "compare")
+QUIET: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+"""How handlers are wired: never one after another, without Gradio's own progress, and not in its public list of calls."""
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -105,7 +105,7 @@ FAMILIES: tuple[Family, ...] = (
         "Feedback",
         "Learn from preference, reward or own samples.",
         "triangle-down",
-        "#E36887",
+        "#E06785",
         "#AF5D2C",
         '<path d="M6 10.8 1 1.8h10z"/>',
     ),

@@ -23,12 +23,16 @@ class Column:
     first: Literal["ascending", "descending"] = "descending"
     """The direction of the first click: the one that puts the best on top."""
     help: str = ""
-    narrow: bool = True
-    """False hides it on a narrow screen."""
-    wide: bool = False
-    """True gives it a line of its own on a narrow screen."""
+    narrow: int = 1
+    """Width on a narrow screen, in thirds of the row's card; 0 hides it there."""
+    label: str = ""
+    """Its name on a narrow screen and in the list to sort by; the title, unless that is HTML."""
     row_header: bool = False
     """True for the one column that names the row."""
+
+    @property
+    def name(self) -> str:
+        return self.label or ("" if isinstance(self.title, Markup) else self.title)
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,10 @@ def table_html(
             Markup('<option value="{}"{}>{}</option>').format(
                 column.key,
                 Markup(" selected") if column.key == sorted_by else "",
-                Markup(column.title).striptags(),
+                column.name,
             )
             for column in columns
-            if column.sortable
+            if column.sortable and column.name
         )
     )
     return Markup(
@@ -186,10 +190,9 @@ def _cell(column: Column, cell: Cell, edge: bool) -> Markup:
         "wb-num" if column.numeric and cell.span == 1 else "",
         "wb-edge" if edge else "",
         "wb-best" if cell.best else "",
-        "wb-narrow-off" if not column.narrow and cell.span == 1 else "",
-        "wb-wide" if column.wide or cell.span > 1 else "",
+        f"wb-narrow-{3 if cell.span > 1 or column.row_header else column.narrow}",
     ]
-    label = "" if column.row_header or column.wide or cell.span > 1 else Markup(column.title).striptags()
+    label = "" if column.row_header or cell.span > 1 else column.name
     return Markup(
         '<{tag} {scope} class="{names}" data-column="{key}"{label}{value}{span}>{html}{best}</{tag}>'
     ).format(

@@ -14,9 +14,10 @@ HERE = Path(__file__).resolve().parent
 SEED = 20240611
 SIZES = {"train": 1600, "validation": 300, "test": 500}
 LABELS = ("negative", "positive")
-ASIDE_SHARE = 0.25
-SECOND_SHARE = 0.4
-WEIGHTS = {"plain": 8, "contrast": 9, "expectation": 7, "change": 7, "reported": 8, "negation": 7, "comparison": 3, "double": 1}
+ASIDE_SHARE = 0.2
+SECOND_SHARE = 0.5
+PLAIN_SECOND_SHARE = 0.6
+WEIGHTS = {"plain": 26, "contrast": 9, "expectation": 7, "change": 7, "reported": 8, "negation": 7, "comparison": 3}
 NEGATED_SHARE = 0.12
 
 FRAMES: dict[str, dict[str, list[str]]] = tomllib.loads((HERE / "frames.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,41 @@
+// Says when the server is gone, looks again when the page comes back into view, and opens and closes panels on narrow screens.
+(() => {
+  const EVERY_MS = 5000;
+  let first = null;      // which start of the server this page was loaded from
+  let failures = 0;
+
+  function show(words, reload) {
+    const strip = document.getElementById("wb-lost");
+    if (!strip) return;
+    strip.hidden = !words;
+    if (words) strip.querySelector(".wb-lost-words").textContent = words;
+    strip.querySelector("[data-reload]").hidden = !reload;
+  }
+  async function listen() {
+    if (document.hidden) return;
+    try {
+      const answer = await fetch("health", { cache: "no-store", signal: AbortSignal.timeout(4000) });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const { started } = await answer.json();
+      first = first || started;
+      if (started !== first) show("Connected again. Reload to go on where you were.", true);
+      else if (failures) { show(""); wake(); }
+      failures = 0;
+    } catch {
+      failures += 1;
+      if (failures > 1 || !navigator.onLine) show("Not connected. Runs go on.", false);
+    }
+  }
+  function wake() { const button = document.querySelector("#wb-wake, #wb-wake button"); if (button) button.click(); }
+
+  setInterval(listen, EVERY_MS);
+  addEventListener("online", listen);
+  addEventListener("offline", listen);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { listen(); wake(); } });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-reload]")) location.reload();
+    const toggle = event.target.closest("[data-toggle]");
+    if (toggle) document.querySelector(toggle.dataset.toggle)?.classList.toggle("wb-shown");
+  });
+  listen();
+})();

@@ -1,0 +1,144 @@
+"""Builds what a run trains: the base model, the method on it, and the rows as token ids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workbench import registry
+from workbench.method import Context, Method
+from workbench.options import Options
+from workbench.parameters import Counts, count_parameters, total_parameters
+from workbench.spec import RunSpec, Setting
+from workbench.task import Task
+
+if TYPE_CHECKING:
+    from workbench.data import Prepared
+    from workbench.models import ModelSource
+    from workbench.store import Store
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A RunSpec with everything in it looked up."""
+
+    spec: RunSpec
+    prepared: Prepared
+    method: Method
+    options: Options
+    task: Task
+    labels: tuple[str, ...]
+    context: Context
+    source: ModelSource
+    tokenizer: Any
+    device: str
+    precision: str
+    store: Store | None = None
+
+    @property
+    def setting(self) -> Setting:
+        return self.spec.setting
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model with its method on it. `original` has the trainable tensors as they were before the first step."""
+
+    model: Any
+    counts: Counts
+    original: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The three parts as token ids; `cut` counts the rows that were longer than `max_length`."""
+
+    rows: Mapping[str, list[dict[str, Any]]] = field(repr=False)
+    max_length: int
+    cut: Mapping[str, int]
+
+    @property
+    def longest(self) -> int:
+        return max(len(row["input_ids"]) for rows in self.rows.values() for row in rows)
+
+
+def plan_run(
+    spec: RunSpec, prepared: Prepared, *, device: str | None = None, store: Store | None = None
+) -> Plan:
+    """Look up method, options, task and model. ValueError when something in the spec can't be."""
+    from workbench import evaluate, models
+
+    setting = spec.setting
+    device = evaluate.pick_device(device)
+    method = registry.method(spec.choice.method)
+    source = models.resolve(setting.model, store=store)
+    return Plan(
+        spec=spec,
+        prepared=prepared,
+        method=method,
+        options=method.options.from_dict(spec.choice.options),
+        task=registry.task(setting.task),
+        labels=tuple(setting.data.labels),
+        context=Context(
+            task=setting.task,
+            labels=len(setting.data.labels),
+            steps=total_steps(setting, len(prepared.rows["train"])),
+            seed=spec.seed,
+        ),
+        source=source,
+        tokenizer=models.load_tokenizer(source, store=store),
+        device=device,
+        precision=evaluate.resolve_precision(setting.precision, device),
+        store=store,
+    )
+
+
+def total_steps(setting: Setting, rows: int) -> int | None:
+    """Optimiser steps of a run; None with a budget of seconds."""
+    kind, amount = setting.budget.kind, setting.budget.amount
+    if kind == "seconds":
+        return None
+    if kind == "steps":
+        return int(amount)
+    batches = math.ceil(rows / setting.batch_size)
+    return max(1, math.ceil(amount * batches / setting.gradient_accumulation - 1e-9))
+
+
+def load_base(plan: Plan) -> Any:
+    """The base model with a head that is the same for every call and every method with this seed."""
+    from transformers import set_seed
+
+    from workbench import models
+
+    set_seed(plan.spec.seed)
+    model = models.load_model(plan.source, plan.task, plan.labels, store=plan.store)
+    return model.to(plan.device)
+
+
+def apply_method(plan: Plan, base: Any) -> Built:
+    """Put the method on `base`, which is changed by it. Unsuitable when it can't serve this model."""
+    from transformers import set_seed
+
+    from workbench import saving
+
+    before = total_parameters(base)
+    set_seed(plan.spec.seed)
+    model = plan.method.apply(base, plan.options, plan.context).to(plan.device)
+    return Built(model, count_parameters(model, base=before), saving.trainable_state(model))
+
+
+def encode(plan: Plan, model: Any) -> Encoded:
+    """All rows, cut to what the setting allows and to what the model with its method has positions for."""
+    from workbench import evaluate
+
+    room = evaluate.longest_input(model, plan.tokenizer)
+    length = min(plan.setting.max_length, room or plan.setting.max_length)
+    rows = {
+        part: plan.task.encode(plan.tokenizer, plan.prepared.rows[part], plan.labels, length)
+        for part in ("train", "validation", "test")
+    }
+    return Encoded(rows, length, {part: sum(row["truncated"] for row in found) for part, found in rows.items()})

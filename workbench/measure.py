@@ -1,0 +1,199 @@
+"""What is measured on a live model: bytes of tensors in training, latency against the base, proof that a method acts."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from workbench import evaluate
+
+
+class TensorTracker(TorchDispatchMode):
+    """Counts the bytes of all tensor storages that are alive, and their peak, while it is entered.
+
+    Each storage counts once, however many tensors look at it, from the operation that made it until it is freed:
+    activations kept for the backward pass, gradients and optimiser states alike. Scratch memory inside one kernel is
+    not seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+        self.peak = 0
+        self._live: dict[int, tuple[int, Any]] = {}
+
+    def count(self, model: Any) -> None:
+        """Take in what was there before: parameters, buffers and gradients."""
+        for tensor in (*model.parameters(), *model.buffers()):
+            self._see(tensor)
+            if tensor.grad is not None:
+                self._see(tensor.grad)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self._see(result)
+        else:
+            for leaf in tree_iter(result):
+                if isinstance(leaf, torch.Tensor):
+                    self._see(leaf)
+        return result
+
+    def _see(self, tensor: torch.Tensor) -> None:
+        try:
+            storage = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):
+            return  # sparse tensors and other kinds without one storage: their parts are seen on their own
+        key, size = storage._cdata, storage.nbytes()
+        known = self._live.get(key)
+        if known is not None:
+            if known[0] != size:  # resized in place
+                self._live[key] = (size, known[1])
+                self._add(size - known[0])
+            return
+        self._live[key] = (size, weakref.ref(storage, lambda _: self._forget(key)))
+        self._add(size)
+
+    def _add(self, size: int) -> None:
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+
+    def _forget(self, key: int) -> None:
+        self.bytes -= self._live.pop(key)[0]
+
+
+def peak_training_bytes(train: Callable[[], object], model: Any) -> int:
+    """Peak bytes of live tensors while `train` trains `model`, whose own weights count from the start."""
+    tracker = TensorTracker()
+    tracker.count(model)
+    with tracker:
+        train()
+    return tracker.peak
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds at batch 1. Ratios are medians over the rounds of that round's time to the base's."""
+
+    p50: float
+    p95: float
+    base_p50: float
+    ratio: float
+    merged_ratio: float | None
+    rounds: int
+
+
+def latency(
+    forwards: Mapping[str, Callable[[int], object]],
+    *,
+    rounds: int = 30,
+    seconds: float = 1.2,
+    warm_up: int = 3,
+) -> Latency:
+    """Time `base`, `method` and, where given, `merged` in turn, round by round, so that a change of the machine's
+    speed hits all alike. At least `rounds` rounds, and more while there are `seconds` left."""
+    times: dict[str, list[float]] = {name: [] for name in forwards}
+    for _ in range(warm_up):
+        for forward in forwards.values():
+            forward(0)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        begun, i = time.perf_counter(), 0
+        while i < rounds or time.perf_counter() - begun < seconds:
+            for name, forward in forwards.items():
+                before = time.perf_counter()
+                forward(i)
+                times[name].append((time.perf_counter() - before) * 1000)
+            i += 1
+    finally:
+        if collecting:
+            gc.enable()
+    base, own = times["base"], times["method"]
+    merged = times.get("merged")
+    return Latency(
+        quantile(own, 0.5),
+        quantile(own, 0.95),
+        quantile(base, 0.5),
+        quantile([a / b for a, b in zip(own, base)], 0.5),
+        quantile([a / b for a, b in zip(merged, base)], 0.5) if merged else None,
+        len(own),
+    )
+
+
+def forward_once(
+    model: Any, batches: Sequence[Mapping[str, torch.Tensor]], device: str, precision: str
+) -> Callable[[int], object]:
+    """A function that reads the i-th text (batch 1) and waits for the answer."""
+
+    def forward(i: int) -> object:
+        return evaluate.logits(model, batches[i % len(batches)], device, precision)
+
+    return forward
+
+
+def typical_texts(encoded: Sequence[evaluate.Row], pad: int, count: int = 8) -> list[dict[str, torch.Tensor]]:
+    """Batches of one text each, of about median length: the ones nearest to the middle."""
+    order = sorted(encoded, key=lambda row: len(row["input_ids"]))
+    begin = max(0, (len(order) - count) // 2)
+    return [evaluate.collate([row], pad) for row in order[begin : begin + count]]
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Linear between neighbours."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """`difference`: the largest change of a logit that the method makes. `off_difference`: what is left of it when
+    the method is switched off, which should be nothing."""
+
+    difference: float
+    off_difference: float
+    tolerance: float
+
+    @property
+    def live(self) -> bool:
+        return self.difference > self.tolerance and self.off_difference <= self.tolerance
+
+
+def prove_live(on: torch.Tensor, off: torch.Tensor, base: torch.Tensor) -> Proof:
+    """Compare float32 logits with the method, with it switched off, and of a fresh base."""
+    # Another order of the same float32 sums moves a logit by some millionths of its size.
+    tolerance = 1e-5 * max(1.0, float(base.abs().max()))
+    return Proof(float((on - base).abs().max()), float((off - base).abs().max()), tolerance)
+
+
+def reset_process_peak() -> bool:
+    """Start the process's own peak (VmHWM) anew. Linux only; False where it can't be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def process_peak_bytes() -> int | None:
+    """Peak resident memory since the last reset."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        import resource
+
+        return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # bytes on macOS
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(found[0]) * 1024 if found else None

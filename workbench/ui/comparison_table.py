@@ -1,0 +1,183 @@
+"""The comparison as a table: rank, name, score with whisker and letters, what moves, cost to train, cost to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+from workbench import registry
+from workbench.compare import Comparison, Row
+from workbench.metric import metric
+from workbench.statistics import Interval
+from workbench.ui.comparison_columns import (
+    GROUPS,
+    MEASURED,
+    best_values,
+    caption,
+    memory_source,
+    predicted_memory,
+    score_scale,
+    table_columns,
+)
+from workbench.ui.parts import (
+    badge,
+    bar,
+    button,
+    chip,
+    format_score,
+    format_value,
+    group_letters,
+    join,
+    number,
+    plus_minus,
+    whisker,
+)
+from workbench.ui.table import Cell, Column, table_html
+from workbench.ui.table import Row as TableRow
+
+# Methods of these families leave the model as it was built: there is nothing to merge.
+_NOTHING_TO_MERGE = ("whole", "selected")
+_BADLY_ENDED = ("failed", "lost", "cancelled")
+
+
+def comparison_table(comparison: Comparison, *, find: str = "", groups: Sequence[str] = GROUPS) -> Markup:
+    """The whole table; `find` keeps the rows whose name or family contains it."""
+    source = memory_source(comparison)
+    scale = score_scale(comparison)
+    drawing = _Drawing(comparison, scale, table_columns(comparison, scale, groups, source))
+    rows = [_row(row, drawing) for row in (*comparison.rows, *comparison.references) if _is_found(row, find)]
+    rows.sort(key=lambda row: ("run", "chosen", "failed", "reference").index(row.kind))
+    return table_html(drawing.columns, rows, caption=caption(comparison, source), sorted_by=comparison.metric)
+
+
+class _Drawing:
+    """What all rows share."""
+
+    def __init__(self, comparison: Comparison, scale: tuple[float, float], columns: Sequence[Column]) -> None:
+        self.comparison, self.scale, self.columns = comparison, scale, columns
+        self.best = best_values([row for row in comparison.rows if row.mean(comparison.metric) is not None])
+        self.every = "".join(sorted({letter for row in comparison.rows for letter in row.letters.split()}))
+        peaks = [row.mean("peak_memory_bytes") or 0.0 for row in comparison.rows]
+        peaks += [predicted_memory(comparison, row) or 0.0 for row in comparison.rows]
+        self.largest_memory = max(peaks, default=0.0)
+        tfidf = next((row for row in comparison.references if row.key == "tfidf"), None)
+        reference = tfidf.mean(comparison.metric) if tfidf else None
+        self.reference = None if reference is None else 100 * reference
+
+
+def _row(row: Row, drawing: _Drawing) -> TableRow:
+    score = drawing.comparison.metric
+    failed = sum(row.states.get(state, 0) for state in _BADLY_ENDED)
+    if not row.reference and row.mean(score) is None and failed and not _under_way(row):
+        return TableRow(row.key, _failed_cells(row, failed, drawing), "failed", row.family)
+    cells = {name: _cell(row, name, drawing) for name in _measured(row)}
+    cells |= {"name": _name(row, failed), "whisker": _whisker(row, drawing)}
+    cells["letters"] = Cell(group_letters("".join(row.letters.split()), drawing.every))
+    cells["memory_bar"] = _memory_bar(row, drawing)
+    if "merged_latency_ratio" not in row.cells and not row.reference and row.mean(score) is not None:
+        cells["merged_latency_ratio"] = _unmerged(row)
+    return TableRow(row.key, cells, "reference" if row.reference else "run", row.family)
+
+
+def _measured(row: Row) -> list[str]:
+    return [
+        "accuracy",
+        "macro_f1",
+        *(name for names in MEASURED.values() for name in names if name in row.cells),
+    ]
+
+
+def _cell(row: Row, name: str, drawing: _Drawing) -> Cell:
+    cell = row.cells.get(name)
+    if cell is None:
+        return Cell("")
+    column = metric(name)
+    best = not row.reference and drawing.best.get(name) == cell.mean
+    if column.group == "how good":
+        half = format_score(cell.half_width) if name == drawing.comparison.metric else None
+        return Cell(plus_minus(format_score(cell.mean), half or None), cell.mean, best)
+    text: str | Markup = format_value(cell.mean, column.format)
+    return Cell(_with_spread(text, cell, column.format), cell.mean, best)
+
+
+def _with_spread(text: str, cell: Interval, kind: str) -> Markup:
+    """Costs carry their interval as a hint: they vary little, and the table stays readable."""
+    half = cell.half_width
+    if not half:
+        return number(text)
+    return Markup('<span title="95 % ± {}, {} seeds">{}</span>').format(
+        format_value(half, kind), cell.n, number(text)
+    )
+
+
+def _name(row: Row, failed: int) -> Cell:
+    notes = []
+    if failed:
+        notes.append(badge("fail", f"{failed} of {sum(row.states.values())} {_ended_word(row)}"))
+    if _under_way(row):
+        notes.append(badge("busy", f"{row.states.get('finished', 0)} of {sum(row.states.values())} done"))
+    html = Markup(
+        '<span class="wb-name"><span class="wb-cut" title="{0}">{0}</span><span class="wb-row">{1}{2}</span></span>'
+    )
+    return Cell(
+        html.format(row.label, join(*notes), chip(row.family, "Reference" if row.reference else None)),
+        row.label,
+    )
+
+
+def _whisker(row: Row, drawing: _Drawing) -> Cell:
+    cell = row.cells.get(drawing.comparison.metric)
+    if cell is None:
+        return Cell("")
+    low, high = (None if bound is None else 100 * bound for bound in (cell.low, cell.high))
+    return Cell(whisker(100 * cell.mean, low, high, *drawing.scale, row.family, reference=drawing.reference))
+
+
+def _memory_bar(row: Row, drawing: _Drawing) -> Cell:
+    value = row.mean("peak_memory_bytes")
+    predicted = predicted_memory(drawing.comparison, row)
+    if not drawing.largest_memory or (value is None and predicted is None):
+        return Cell("")
+    label = f"peak memory {format_value(value, 'bytes')}" if value is not None else ""
+    label += f", predicted {format_value(predicted, 'bytes')}" if predicted is not None else ""
+    return Cell(
+        Markup('<div class="wb-memory-bar">{}</div>').format(
+            bar(value, drawing.largest_memory, tick=predicted, label=label.strip(", "))
+        )
+    )
+
+
+def _unmerged(row: Row) -> Cell:
+    method = registry.methods().get(row.method)
+    if method is None or method.mergeable:
+        return Cell("")
+    word = "–" if method.family in _NOTHING_TO_MERGE else "cannot"
+    return Cell(Markup('<span class="wb-muted">{}</span>').format(word))
+
+
+def _failed_cells(row: Row, failed: int, drawing: _Drawing) -> dict[str, Cell]:
+    total = sum(row.states.values())
+    reason = row.reasons[-1] if row.reasons else ""
+    html = Markup(
+        '<span class="wb-failed-cell">{}<span class="wb-small wb-why-failed">{}</span><span class="wb-space"></span>{}</span>'
+    ).format(
+        badge("fail", f"{failed} of {total} {_ended_word(row)}"),
+        reason,
+        button(Markup('Try again<span class="wb-hidden">: {}</span>').format(row.label), "retry", row.key),
+    )
+    return {"name": _name(row, 0), drawing.columns[1].key: Cell(html, span=len(drawing.columns) - 1)}
+
+
+def _ended_word(row: Row) -> str:
+    kinds = [state for state in _BADLY_ENDED if row.states.get(state)]
+    return kinds[0] if len(kinds) == 1 else "ended badly"
+
+
+def _under_way(row: Row) -> bool:
+    return any(row.states.get(state) for state in ("queued", "starting", "running"))
+
+
+def _is_found(row: Row, find: str) -> bool:
+    wanted = find.strip().casefold()
+    return wanted in f"{row.label} {row.method} {row.family.replace('_', '-')}".casefold()

@@ -1,0 +1,217 @@
+"""The page: header, five tabs and what joins them; and the server. `python app.py` or `workbench page`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import gradio as gr
+
+from workbench import background, hosted
+from workbench.data.limits import Limits as FileLimits
+from workbench.home import is_hosted
+from workbench.store import Store
+from workbench.ui import compare_tab, data_tab, inference_tab, methods_tab, theme, train_tab
+from workbench.ui.context import QUIET, TAB_IDS, PageContext, Tab, is_active, owner_of, setting_of
+from workbench.ui.controls import html_block
+from workbench.ui.frame import header_html, lost_strip
+from workbench.ui.plan import Plan, checked_plan, empty_plan
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from workbench.runner import Runner
+
+TITLE = "Fine-tuning workbench"
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7860
+_TABS = {
+    "data": data_tab,
+    "methods": methods_tab,
+    "train": train_tab,
+    "inference": inference_tab,
+    "compare": compare_tab,
+}
+_LIVE = ("train", "compare")
+"""Tabs that are redrawn while runs are active, as long as they are on show."""
+
+
+def build(store: Store, runner: Runner) -> gr.Blocks:
+    """Draw the page and wire it."""
+    with gr.Blocks(fill_width=True, title=TITLE, delete_cache=(3600, 86400)) as demo:
+        context, parts = _frame(store, runner)
+        tabs: dict[str, Tab] = {}
+        with context.tabs.render():
+            for tab_id in TAB_IDS:
+                with gr.Tab(tab_id.capitalize(), id=tab_id) as parts[tab_id], gr.Column(elem_classes="wb-tab"):
+                    tabs[tab_id] = _TABS[tab_id].build(context)
+        for tab in tabs.values():
+            if tab.wire:
+                tab.wire(tabs)
+        _wire(demo, context, tabs, parts)
+    demo.queue(max_size=200, default_concurrency_limit=8, api_open=False)
+    return demo
+
+
+def _frame(store: Store, runner: Runner) -> tuple[PageContext, dict[str, Any]]:
+    parts: dict[str, Any] = {}
+    parts["header"] = html_block(header_html(store, empty_plan(), None, "data", None), elem_id="wb-header")
+    gr.HTML(str(lost_strip()), apply_default_css=False, js_on_load=None, elem_classes="wb-html")
+    parts["shown"] = gr.State("data")
+    # Seen version of the store by live tab: a tick that finds the same one draws nothing.
+    parts |= {f"seen_{name}": gr.State(None) for name in (*_LIVE, "header")}
+    parts["wake"] = gr.Button("Look again", elem_id="wb-wake", visible="hidden")
+    context = PageContext(
+        store=store,
+        runner=runner,
+        hosted=is_hosted(),
+        # A fixed secret, so that a plan outlives a restart of the page; it hides nothing from its own reader.
+        plan=gr.BrowserState(empty_plan(), storage_key="workbench-plan", secret="workbench-plan"),
+        setting_id=gr.State(None),
+        timer=gr.Timer(2, active=False),
+        tabs=gr.Tabs(selected="data", elem_id="wb-tabs", render=False),
+        limits=hosted.Limits() if is_hosted() else None,
+    )
+    return context, parts
+
+
+def _wire(demo: gr.Blocks, context: PageContext, tabs: dict[str, Tab], parts: dict[str, Any]) -> None:
+    """When what is redrawn: a tab when it is opened, the live ones and the header while runs are active."""
+
+    def show_header(
+        plan: Plan, setting_id: str | None, shown: str, request: gr.Request
+    ) -> tuple[str, gr.Timer]:
+        owner = owner_of(request)
+        plan = checked_plan(plan)
+        setting_id = setting_of(context, setting_id, owner)
+        html = header_html(context.store, plan, setting_id, shown, owner)
+        return html, gr.Timer(active=is_active(context, owner))
+
+    def look_for_news(shown: str, *seen: Any) -> list[Any]:
+        version = context.store.version()
+        news = dict(zip((*_LIVE, "header"), seen))
+        return [
+            version if news[name] != version and name in (shown, "header") else gr.skip() for name in news
+        ]
+
+    header = {
+        "fn": show_header,
+        "inputs": [context.plan, context.setting_id, parts["shown"]],
+        "outputs": [parts["header"], context.timer],
+        **QUIET,
+    }
+    demo.load(**header)
+    context.plan.change(**header)
+    context.setting_id.change(**header)
+    parts["seen_header"].change(**header)
+    news = [parts[f"seen_{name}"] for name in (*_LIVE, "header")]
+    for event in (context.timer.tick, parts["wake"].click):
+        event(look_for_news, [parts["shown"], *news], news, **QUIET)
+    for name, tab in tabs.items():
+        inputs, outputs = list(tab.inputs), list(tab.outputs)
+        redraw = {"fn": tab.refresh, "inputs": inputs, "outputs": outputs, **QUIET}
+        demo.load(**redraw)
+        opened = parts[name].select(_note_tab(name), None, parts["shown"], **QUIET)
+        opened.then(**redraw).then(**header)
+        if name in _LIVE:
+            parts[f"seen_{name}"].change(**redraw)
+            context.setting_id.change(**redraw)
+
+
+def _note_tab(name: str) -> Callable[[], str]:
+    def note_tab() -> str:
+        return name
+
+    return note_tab
+
+
+def serve(store: Store, *, host: str | None = None, port: int | None = None) -> int:
+    """Answer until stopped by SIGINT or SIGTERM; runs that have started go on. ValueError when the port is taken."""
+    import uvicorn
+
+    from workbench.runner import Runner
+
+    host = host or os.environ.get("GRADIO_SERVER_NAME") or DEFAULT_HOST
+    port = _port(port)
+    _check_free(host, port)
+    runner = Runner(store)
+    runner.start()
+    app = application(store, runner)
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    print(f"The workbench answers at http://{shown}:{port}", flush=True)
+    try:
+        uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+    finally:
+        runner.stop()
+        background.close()
+    return 0
+
+
+def application(store: Store, runner: Runner) -> FastAPI:
+    """The page as an ASGI app, with its health route and, on a hosted page, the visitors' cookies."""
+    from fastapi import FastAPI
+
+    from workbench.ui.owner import guard
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    started = secrets.token_hex(4)
+
+    @app.get("/health")
+    def health() -> dict[str, Any]:
+        """`started` differs after each start of the page: an open tab then knows that its own state is gone."""
+        trouble = getattr(runner, "trouble", None)
+        return {"status": "trouble" if trouble else "ok", "started": started}
+
+    if is_hosted():
+        guard(app, hosted.signing_secret(store.folder), framed=bool(os.environ.get("SPACE_ID")))
+    script = theme.page_file("frame.js").read_text(encoding="utf-8")
+    return gr.mount_gradio_app(
+        app,
+        build(store, runner),
+        path="/",
+        theme=theme.theme(),
+        head=f"{theme.head()}\n<script>{script}</script>",
+        allowed_paths=[],
+        blocked_paths=[str(Path(store.folder).resolve())],
+        show_error=True,
+        max_file_size=FileLimits().bytes,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=[],
+    )
+
+
+def _port(given: int | None) -> int:
+    named = os.environ.get("GRADIO_SERVER_PORT", "").strip()
+    if given is None and named:
+        if not named.isdecimal():
+            raise ValueError(f"GRADIO_SERVER_PORT is a port from 1 to 65535, not {named!r}")
+        given = int(named)
+    port = DEFAULT_PORT if given is None else given
+    if not 1 <= port <= 65535:
+        raise ValueError(f"a port is a whole number from 1 to 65535, not {port}")
+    return port
+
+
+def _check_free(host: str, port: int) -> None:
+    """Say so before anything is started when the address can't be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror:
+        raise ValueError(f"{host!r} is no address of this machine: try --host 127.0.0.1") from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except PermissionError:
+            raise ValueError(f"port {port} may not be used by this account: try --port {DEFAULT_PORT}") from None
+        except OSError as error:
+            raise ValueError(
+                f"port {port} on {host} can't be used ({error.strerror}): try --port {port % 65535 + 1}"
+            ) from None

@@ -1,0 +1,37 @@
+"""From a preset to queued runs, for the buttons of Data and Methods: prepared away from the page, checked, queued once."""
+
+from __future__ import annotations
+
+from workbench import hosted, session
+from workbench.data import load_prepared
+from workbench.presets import Preset
+from workbench.result import ACTIVE_STATES
+from workbench.spec import Setting
+from workbench.ui import asking
+from workbench.ui.context import PageContext
+from workbench.ui.owner import STRANGER
+
+
+def queue(context: PageContext, preset: Preset, owner: str | None, key: str) -> session.Submitted:
+    """Queue every run of the preset. The same key again returns the runs of the first call. ValueError says why not."""
+    if owner == STRANGER:
+        raise ValueError("This page knows its visitors by a cookie: allow cookies for it and reload.")
+    if context.limits is not None:
+        hosted.check_model(preset.model, context.limits)
+    max_length = preset.setting.get("max_length", Setting.max_length)
+    look = asking.look_at_data(context.store, preset.data, preset.model, max_length, owner)
+    if look["spec"] is None:
+        raise ValueError(blocking_sentence(look["report"]))
+    prepared = load_prepared(context.store.data_folder(look["spec"]["fingerprint"]))
+    if context.limits is not None:
+        active = len(context.store.runs(states=ACTIVE_STATES, owner=owner))
+        hosted.check_plan(preset, prepared, context.limits, active=active)
+    return session.submit(context.store, preset, prepared=prepared, owner=owner or "", key=f"{owner or ''}:{key}")
+
+
+def blocking_sentence(report: dict[str, object]) -> str:
+    """Why data can't be trained on, in one sentence."""
+    faults = report["faults"]
+    assert isinstance(faults, list)
+    fault = next(fault for fault in faults if fault["blocks"])
+    return f"{fault['title']}: {fault['detail']}" if fault["detail"] else str(fault["title"])

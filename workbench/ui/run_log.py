@@ -1,0 +1,121 @@
+"""What runs say: the newest events of a setting, and one run's steps or its process's own output."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from markupsafe import Markup
+
+from workbench import registry
+from workbench.metric import metric
+from workbench.result import Event, Run
+from workbench.store import Store
+from workbench.supervisor import read_log
+from workbench.ui.parts import format_seconds, icon
+from workbench.ui.shown import in_words, score_of
+
+EVENTS_SHOWN = 8
+LINES = 200
+KINDS = ("started", "evaluated", "warning", "finished", "failed", "cancelled")
+_ICONS = {"finished": "ok", "failed": "fail", "warning": "warn", "cancelled": "no"}
+
+Source = Literal["steps", "output"]
+
+
+def events_card(store: Store, runs: Sequence[Run]) -> Markup:
+    """The newest events, newest first. Only what ends a run is announced, politely."""
+    told = sorted(
+        (
+            (event, run)
+            for run in runs
+            for event in store.events(run.id, kinds=KINDS)
+            if _worth_telling(event)
+        ),
+        key=lambda pair: (pair[0].at, pair[0].seq),
+        reverse=True,
+    )
+    rows = Markup("").join(_event_row(event, run) for event, run in told[:EVENTS_SHOWN])
+    last = next(((e, r) for e, r in told if e.kind in ("finished", "failed", "cancelled")), None)
+    note = f"newest of {len(told):,}" if len(told) > EVENTS_SHOWN else ""
+    return Markup(
+        '<section class="wb-card"><div class="wb-head"><h3>Events</h3><span class="wb-space"></span>'
+        '<span class="wb-note">{}</span></div><div>{}</div><div class="wb-hidden" role="status" aria-live="polite">{}</div></section>'
+    ).format(
+        note,
+        rows or Markup('<p class="wb-two">Nothing has happened yet.</p>'),
+        event_words(*last) if last else "",
+    )
+
+
+def _worth_telling(event: Event) -> bool:
+    return event.kind != "started"
+
+
+def _event_row(event: Event, run: Run) -> Markup:
+    kind = {"finished": "ok", "failed": "fail", "warning": "warn"}.get(event.kind, "plain")
+    clock = time.strftime("%H:%M:%S", time.localtime(event.at))
+    return Markup(
+        '<div class="wb-event"><time class="wb-mono wb-muted">{}</time><span class="wb-event-{}">{}</span><span>{}</span></div>'
+    ).format(clock, kind, icon(_ICONS.get(event.kind, "busy"), 14), event_words(event, run))
+
+
+def event_words(event: Event, run: Run) -> str:
+    """One event as a sentence."""
+    who = f"{run.label} seed {run.spec.seed}"
+    score = registry.task(run.spec.setting.task).best_metric
+    if event.kind == "evaluated":
+        value = event.values.get(score)
+        told = in_words(value, score) if isinstance(value, int | float) else "done"
+        return f"{who}: validation {metric(score).title.lower()} {told} at step {event.values.get('step')}"
+    if event.kind == "finished":
+        reached = in_words(score_of(run), score)
+        took = format_seconds(run.result.train_seconds) if run.result else ""
+        return f"{who} finished" + (f": {reached}, {took}" if reached and took else "")
+    if event.kind in ("failed", "cancelled"):
+        message = run.reason.message if run.reason else str(event.values.get("message") or "")
+        return f"{who} {event.kind}" + (f": {message}" if event.kind == "failed" and message else "")
+    return f"{who}: {event.values.get('message') or event.kind}"
+
+
+def log_lines(store: Store, run: Run, source: Source) -> list[str]:
+    """The last lines of a run: its steps in figures, or what its process wrote."""
+    if source == "output":
+        return read_log(store.run_folder(run.id)).splitlines()[-LINES:]
+    return [_step_line(event) for event in store.events(run.id)[-LINES:]]
+
+
+def log_html(lines: Sequence[str], *, follow: bool) -> Markup:
+    if not lines:
+        return Markup('<p class="wb-two">Nothing was written yet.</p>')
+    return Markup(
+        '<div class="wb-log{}" tabindex="0" role="region" aria-label="Log"><pre>{}</pre></div>'
+    ).format(" wb-follow" if follow else "", "\n".join(lines))
+
+
+def _step_line(event: Event) -> str:
+    values = event.values
+    if event.kind == "step":
+        parts = [f"step {values.get('step'):>5}", f"loss {_figure(values.get('loss'), '.4f')}"]
+        if values.get("learning_rate") is not None:
+            parts.append(f"lr {_figure(values['learning_rate'], '.1e')}")
+        if values.get("gradient_norm") is not None:
+            parts.append(f"norm {_figure(values['gradient_norm'], '.2f')}")
+        return "  ".join(parts)
+    if event.kind == "evaluated":
+        scores = (
+            f"{name} {_figure(value, '.4f')}"
+            for name, value in values.items()
+            if name not in ("step", "seconds") and isinstance(value, int | float)
+        )
+        return "  ".join([f"eval {values.get('step'):>5}", *scores])
+    message = values.get("message")
+    return f"{event.kind}" + (f"  {message}" if message else "")
+
+
+def _figure(value: Any, form: str) -> str:
+    if not isinstance(value, int | float):
+        return "-"
+    return format(value, form) if math.isfinite(value) else str(value)

@@ -1,0 +1,333 @@
+"""The Train tab: the queue, runs at work, what failed, live curves, machine, events and log. All of it from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from workbench import registry
+from workbench.curves import XAxis, runs_worth_drawing, training_lines, validation_lines
+from workbench.metric import metric
+from workbench.more_runs import calmer_choice
+from workbench.queue_state import queue_state
+from workbench.result import ACTIVE_STATES, Run
+from workbench.spec import RunSpec
+from workbench.ui import shown
+from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors
+from workbench.ui.controls import html_block, segmented
+from workbench.ui.curve_table import curve_table
+from workbench.ui.failures import failure_cards, failures
+from workbench.ui.machine_panel import look, machine_card
+from workbench.ui.parts import button, empty_state, page_title
+from workbench.ui.plots import curve_figure
+from workbench.ui.queue_matrix import progress_line, queue_table, running_cards
+from workbench.ui.run_log import Source, events_card, log_html, log_lines
+
+X_TITLES: dict[str, str] = {"step": "step", "time": "seconds of training"}
+CLOSING = "You may close this page. Runs go on in their own processes and are here when you come back."
+
+
+def build(context: PageContext) -> Tab:
+    """Draw the tab; everything in it comes from `refresh_train`."""
+    parts = _draw(context)
+    wiring = _Wiring(context, parts)
+    tab = Tab(wiring.refresh_train, wiring.inputs, wiring.outputs, parts=parts)
+    _wire(context, parts, wiring)
+    tab.wire = lambda tabs: _wire_empty(context, parts)
+    return tab
+
+
+def _draw(context: PageContext) -> dict[str, Any]:
+    p: dict[str, Any] = {"drawn": gr.State("")}
+    with gr.Row(elem_classes="wb-tab-head"):
+        p["head"] = html_block(str(page_title("Train")), elem_classes="wb-head-line")
+        p["chooser"] = shown.setting_chooser()
+        p["pause"] = gr.Button("Pause after these", visible=False)
+        p["cancel_all"] = gr.Button("Cancel all", visible=False)
+    with gr.Row(visible=False, elem_classes="wb-confirm") as p["confirm"]:
+        p["confirm_words"] = html_block("")
+        p["confirm_yes"] = gr.Button("Cancel them", variant="stop")
+        p["confirm_no"] = gr.Button("Keep them")
+    p["empty"] = html_block(str(_nothing_yet()))
+    with gr.Row(visible=False, elem_classes="wb-train-grid") as p["body"]:
+        with gr.Column(elem_classes="wb-train-left"):
+            p["running"] = html_block("")
+            p["queue"] = html_block("")
+        with gr.Column(elem_classes="wb-train-right"):
+            p["failures"] = html_block("")
+            with gr.Column(elem_classes="wb-card wb-curves"):
+                with gr.Row(elem_classes="wb-card-head"):
+                    html_block(
+                        str(
+                            _card_title("Live curves", "first finished seed of each method, thick where live")
+                        )
+                    )
+                    p["x"] = segmented(["step", "time"], "step", label="Curves by")
+                    p["smoothing"] = gr.Slider(
+                        0,
+                        0.95,
+                        0.6,
+                        step=0.05,
+                        label="smooth",
+                        elem_classes="wb-smooth",
+                        buttons=[],
+                        container=False,
+                    )
+                with gr.Row(elem_classes="wb-plots"):
+                    p["loss_plot"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
+                    p["score_plot"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
+                with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
+                    p["curve_table"] = html_block("")
+            with gr.Row(elem_classes="wb-train-foot"):
+                p["machine"] = html_block("")
+                p["events"] = html_block("")
+                with gr.Column(elem_classes="wb-card wb-log-card"):
+                    with gr.Row(elem_classes="wb-card-head"):
+                        html_block(str(_card_title("Log", "")))
+                        p["log_run"] = gr.Dropdown(
+                            [], label="Run", show_label=False, container=False, elem_classes="wb-log-run"
+                        )
+                    with gr.Row(elem_classes="wb-card-head"):
+                        p["log_source"] = segmented(
+                            [("Steps", "steps"), ("Process output", "output")], "steps", label="What to show"
+                        )
+                        p["follow"] = gr.Checkbox(True, label="follow", container=False, min_width=80)
+                    p["log"] = html_block("")
+    p["closing"] = html_block(f'<p class="wb-note">{CLOSING}</p>')
+    return p
+
+
+def _card_title(title: str, note: str) -> Markup:
+    return Markup('<div class="wb-head"><h3>{}</h3><span class="wb-note">{}</span></div>').format(title, note)
+
+
+def _nothing_yet() -> Markup:
+    return empty_state(shown.NO_RUNS, button("Go to Methods", "methods", kind="primary", small=False))
+
+
+class _Wiring:
+    """The handlers, with the context that they share."""
+
+    def __init__(self, context: PageContext, parts: dict[str, Any]) -> None:
+        self.context, self.parts = context, parts
+        names = ("drawn", "x", "smoothing", "log_run", "log_source", "follow")
+        self.inputs = [context.setting_id, *(parts[name] for name in names)]
+        self.names = (
+            *("head", "chooser", "pause", "cancel_all", "empty", "body", "running", "queue", "failures"),
+            *(
+                "loss_plot",
+                "score_plot",
+                "curve_table",
+                "machine",
+                "events",
+                "log_run",
+                "log",
+                "drawn",
+                "confirm",
+            ),
+        )
+        self.outputs = [parts[name] for name in self.names]
+
+    def refresh_train(
+        self,
+        setting_id: str | None,
+        drawn: str,
+        x: XAxis,
+        smoothing: float,
+        log_run: str | None,
+        log_source: Source,
+        follow: bool,
+        request: gr.Request,
+    ) -> list[Any]:
+        """Redraw from the store; the curves only when they have changed."""
+        store, owner = self.context.store, owner_of(request)
+        chosen, runs = shown.setting_and_runs(self.context, setting_id, owner)
+        new: dict[str, Any] = dict.fromkeys(self.names, gr.skip())
+        new["empty"] = gr.update(visible=not runs)
+        new["body"] = gr.update(visible=bool(runs))
+        if not runs:
+            new |= {
+                "head": str(page_title("Train")),
+                "chooser": gr.update(visible=False),
+                "confirm": gr.update(visible=False),
+            }
+            new |= {"pause": gr.update(visible=False), "cancel_all": gr.update(visible=False)}
+            return [new[name] for name in self.names]
+        active = [run for run in runs if run.state in ACTIVE_STATES]
+        at_work = [run for run in active if run.state != "queued"]
+        slots = self.context.runner.slots or max(len(at_work), 1)
+        paused = store.is_paused()
+        new["head"] = str(page_title("Train", progress_line(queue_state(runs, slots=slots), paused=paused)))
+        new["chooser"] = shown.show_choices(self.context, owner, chosen)
+        new["pause"] = gr.update(
+            value="Go on" if paused else "Pause after these",
+            visible=(paused or bool(active)) and not self.context.hosted,
+        )
+        new["cancel_all"] = gr.update(visible=bool(active))
+        if not active:
+            new["confirm"] = gr.update(visible=False)
+        threads = next((run.threads for run in at_work if run.threads), None)
+        new["running"] = str(running_cards(runs, slots=slots, threads=threads))
+        new["queue"] = str(queue_table(runs))
+        new["failures"] = str(failure_cards(store, runs))
+        new["events"] = str(events_card(store, runs))
+        new["machine"] = str(machine_card(look(store.folder, at_work)))
+        new["log_run"], log_run = log_choices(runs, log_run)
+        new["log"] = self._log(log_run, log_source, follow, owner)
+        signature = f"{chosen} {x} {smoothing} {_progress(runs)}"
+        if signature != drawn:
+            new["drawn"] = signature
+            new["loss_plot"], new["score_plot"], new["curve_table"] = self._curves(runs, x, smoothing)
+        return [new[name] for name in self.names]
+
+    def _curves(self, runs: Sequence[Run], x: XAxis, smoothing: float) -> tuple[Any, Any, str]:
+        store, kept = self.context.store, runs_worth_drawing(runs)
+        score = registry.task(runs[0].spec.setting.task).best_metric
+        losses = training_lines(store, kept, x=x, smoothing=smoothing)
+        scores = validation_lines(store, kept, score, x=x)
+        last = max((float(run.steps) for run in kept if run.steps), default=None) if x == "step" else None
+        title = f"Validation {metric(score).title.lower()}"
+        return (
+            curve_figure(losses, title="Training loss", x_title=X_TITLES[x], share=False, last=last),
+            curve_figure(scores, title=title, x_title=X_TITLES[x], share=True, last=last),
+            str(curve_table(kept, losses, scores, score)),
+        )
+
+    def _log(self, run_id: str | None, source: Source, follow: bool, owner: str | None) -> str:
+        if not run_id:
+            return ""
+        run = run_of(self.context, run_id, owner)
+        return str(log_html(log_lines(self.context.store, run, source), follow=follow))
+
+    @say_errors
+    def show_log(self, run_id: str | None, source: Source, follow: bool, request: gr.Request) -> str:
+        return self._log(run_id, source, follow, owner_of(request))
+
+    @say_errors
+    def redraw_curves(
+        self, setting_id: str | None, x: XAxis, smoothing: float, request: gr.Request
+    ) -> tuple[Any, Any, str]:
+        _, runs = shown.setting_and_runs(self.context, setting_id, owner_of(request))
+        return self._curves(runs, x, smoothing) if runs else (gr.skip(), gr.skip(), gr.skip())
+
+    @say_errors
+    def act_on_run(self, event: gr.EventData, request: gr.Request) -> Any:
+        """Cancel one run."""
+        if event.action == "cancel":
+            run = run_of(self.context, event.key, owner_of(request))
+            if self.context.runner.cancel(run.id):
+                gr.Info(f"{run.spec.choice.method}, seed {run.spec.seed}: stopping.", duration=4)
+        return gr.Timer(active=True)
+
+    @say_errors
+    def act_on_failure(
+        self, setting_id: str | None, event: gr.EventData, request: gr.Request
+    ) -> tuple[Any, Any, Any]:
+        """Try again, resume, queue with the smallest change, or show the log."""
+        owner = owner_of(request)
+        if event.action == "log":
+            run = run_of(self.context, event.key, owner)
+            return gr.skip(), gr.update(value=run.id), gr.update(value="output")
+        _, runs = shown.setting_and_runs(self.context, setting_id, owner)
+        failure = next((one for one in failures(runs) if one.key == event.key), None)
+        if failure is None:
+            raise ValueError("These runs were queued again already.")
+        self._again(event.action, failure.runs, owner)
+        return gr.Timer(active=True), gr.skip(), gr.skip()
+
+    def _again(self, action: str, runs: Sequence[Run], owner: str | None) -> None:
+        if action == "calmer":
+            specs = [RunSpec(run.spec.setting, calmer_choice(run.spec.choice), run.spec.seed) for run in runs]
+            shown.queue_more(self.context, specs, owner, "calmer:" + ",".join(run.id for run in runs))
+            return
+        shown.check_limits(self.context, [run.spec for run in runs], owner)
+        act = {"retry": self.context.runner.retry, "resume": self.context.runner.resume}[action]
+        for run in runs:
+            act(run.id)
+
+    @say_errors
+    def pause_queue(self) -> Any:
+        """Start no further run, or go on."""
+        if self.context.hosted:
+            raise ValueError("A shared page's queue belongs to all its visitors and can't be paused.")
+        paused = not self.context.store.is_paused()
+        self.context.store.pause(paused)
+        return gr.update(value="Go on" if paused else "Pause after these")
+
+    @say_errors
+    def ask_to_cancel(self, setting_id: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
+        active = self._active(setting_id, request)
+        running = sum(run.state != "queued" for run in active)
+        words = f"Cancel {len(active)} run{'s' * (len(active) != 1)}: {running} running, {len(active) - running} waiting?"
+        note = "Finished runs stay. A cancelled run can be resumed from its last checkpoint."
+        body = Markup('<span class="wb-strong">{}</span> <span class="wb-two">{}</span>').format(words, note)
+        return gr.update(visible=bool(active)), str(body), gr.update(value=f"Cancel {len(active)}")
+
+    @say_errors
+    def cancel_all(self, setting_id: str | None, request: gr.Request) -> Any:
+        for run in self._active(setting_id, request):
+            self.context.runner.cancel(run.id)
+        return gr.update(visible=False)
+
+    def _active(self, setting_id: str | None, request: gr.Request) -> list[Run]:
+        _, runs = shown.setting_and_runs(self.context, setting_id, owner_of(request))
+        return [run for run in runs if run.state in ACTIVE_STATES]
+
+
+def log_choices(runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | None]:
+    """The runs that have begun, those at work first; the chosen one stays chosen while it exists."""
+    begun = [run for run in runs if run.state != "queued"]
+    ordered = sorted(
+        begun, key=lambda run: (run.state not in ("running", "starting"), -(run.started_at or 0))
+    )
+    choices = [(f"{run.label} seed {run.spec.seed}", run.id) for run in ordered]
+    ids = [run_id for _, run_id in choices]
+    value = chosen if chosen in ids else ids[0] if ids else None
+    return gr.update(choices=choices, value=value), value
+
+
+def _progress(runs: Sequence[Run]) -> int:
+    return hash(tuple((run.id, run.state, run.step) for run in runs))
+
+
+def _wire(context: PageContext, p: dict[str, Any], w: _Wiring) -> None:
+    shown.wire_chooser(context, p["chooser"])
+    curves = {"fn": w.redraw_curves, "inputs": [context.setting_id, p["x"], p["smoothing"]]}
+    plots = [p["loss_plot"], p["score_plot"], p["curve_table"]]
+    p["x"].input(**curves, outputs=plots, **QUIET)
+    p["smoothing"].release(**curves, outputs=plots, **QUIET)
+    log = [p["log_run"], p["log_source"], p["follow"]]
+    for part in log:
+        part.change(w.show_log, log, p["log"], **QUIET)
+    redraw = {"fn": w.refresh_train, "inputs": w.inputs, "outputs": w.outputs, **QUIET}
+    p["running"].action(w.act_on_run, None, context.timer, trigger_mode="once", **QUIET).then(**redraw)
+    p["failures"].action(
+        w.act_on_failure,
+        context.setting_id,
+        [context.timer, p["log_run"], p["log_source"]],
+        trigger_mode="once",
+        **QUIET,
+    ).then(**redraw)
+    p["pause"].click(w.pause_queue, None, p["pause"], trigger_mode="once", **QUIET).then(**redraw)
+    p["cancel_all"].click(
+        w.ask_to_cancel, context.setting_id, [p["confirm"], p["confirm_words"], p["confirm_yes"]], **QUIET
+    )
+    p["confirm_no"].click(_hide, None, p["confirm"], **QUIET)
+    p["confirm_yes"].click(w.cancel_all, context.setting_id, p["confirm"], trigger_mode="once", **QUIET).then(
+        **redraw
+    )
+
+
+def _wire_empty(context: PageContext, p: dict[str, Any]) -> None:
+    p["empty"].action(go_to_methods, None, context.tabs, **QUIET)
+
+
+def go_to_methods() -> Any:
+    return gr.Tabs(selected="methods")
+
+
+def _hide() -> Any:
+    return gr.update(visible=False)
