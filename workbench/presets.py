@@ -117,7 +117,7 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
     known = (*HEAD_KEYS, *SETTING_KEYS)
     if unknown := [str(key) for key in values if key not in known]:
         raise ValueError(unknown_names("key", unknown, known))
-    if missing := [key for key in ("model", "data", "methods") if not values.get(key)]:
+    if missing := [key for key in ("model", "data", "methods") if values.get(key) in (None, "")]:
         raise ValueError(f"a preset needs {', '.join(missing)}")
     task = str(values.get("task", "classification"))
     registry.task(task)
