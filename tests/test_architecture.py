@@ -46,6 +46,9 @@ def test_the_outputs_are_where_the_residual_is_added(layout):
     for name in (*arch.attention_outputs(model), *arch.feed_forward_outputs(model)):
         for parameter in model.get_submodule(name).parameters():
             parameter.data.zero_()
+    for name in arch.bias_names(model):
+        if "norm" in name.lower():
+            model.get_parameter(name).data.zero_()
     batch = tiny_batch()
     hidden = arch.plain_base(model)(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], output_hidden_states=True

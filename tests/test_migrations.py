@@ -73,7 +73,7 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE recipes (title)")
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="belongs to another program .it has a table 'recipes'"):
+    with pytest.raises(StoreError, match=r"belongs to another program .it has a table 'recipes'"):
         Store(tmp_path)
     assert path.read_bytes() == before
 

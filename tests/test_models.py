@@ -10,6 +10,7 @@ from huggingface_hub import HfApi, errors
 
 from tests.tiny import DECODERS, LAYOUTS, save_tiny, tiny_batch
 from workbench import models
+from workbench.home import shipped
 from workbench.method import Unsuitable
 
 LABELS = ("negative", "positive")
@@ -62,7 +63,7 @@ def test_cards_say_what_the_models_are():
         assert config.vocab_size == card.vocabulary == len(models.load_tokenizer(source))
         assert config.max_position_embeddings == card.longest_input
         assert any(n.endswith("bias") for n, _ in trunk.named_parameters()) == card.bias_terms
-        folder = models.sources.shipped("assets") / "models" / card.name
+        folder = shipped("assets") / "models" / card.name
         assert sum(p.stat().st_size for p in folder.glob("*.safetensors")) == card.bytes
         text = (folder / "README.md").read_text(encoding="utf-8")
         for part in ("Intended use", "Limits", "Training data", "How it was made", "Licence", "Bits per byte"):
@@ -71,7 +72,7 @@ def test_cards_say_what_the_models_are():
 
 
 def test_the_embedded_models_are_small_enough_to_ship():
-    folder = models.sources.shipped("assets") / "models" / "fable-8m"
+    folder = shipped("assets") / "models" / "fable-8m"
     assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 17_000_000
 
 

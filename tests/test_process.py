@@ -18,9 +18,8 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 def sleeper():
     child = subprocess.Popen(SLEEP, start_new_session=True)
     yield child
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+    child.kill()
+    child.wait()
 
 
 def until(condition, seconds=5.0):

@@ -124,6 +124,7 @@ def tell(run, store, folder, emit, should_stop):
 
     names = {name.partition(".")[0] for name in sys.modules}
     facts = {
+        "at": time.time(),
         "pid": os.getpid(),
         "group": os.getpgid(0),
         "session": os.getsid(0),

@@ -96,7 +96,7 @@ def latency(
     forwards: Mapping[str, Callable[[int], object]],
     *,
     rounds: int = 30,
-    seconds: float = 1.2,
+    seconds: float = 0.8,
     warm_up: int = 3,
 ) -> Latency:
     """Time `base`, `method` and, where given, `merged` in turn, round by round, so that a change of the machine's

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from workbench import registry
@@ -122,10 +123,11 @@ def load_model(
         return model_from_config(load_config(source, store=store), task, labels, title=source.title)
     if source.kind == "architecture":
         raise ModelError(f"{source.title} is an architecture for counting: it has no weights", "no_weights")
-    config = _with_labels(load_config(source), task, labels)
-    config.pad_token_id = load_tokenizer(source).pad_token_id
+    config = load_config(source)
     auto = getattr(transformers, task.model_class)
     _check_class(auto, config, task, source.title)
+    config = _with_labels(config, task, labels)
+    config.pad_token_id = load_tokenizer(source).pad_token_id
     with quiet(), _plain_errors(source):
         model, info = auto.from_pretrained(
             source.path_or_id,
@@ -150,12 +152,12 @@ def model_from_config(
 ) -> Any:
     """A model of this architecture without its weights: on the meta device for counting, random on any other."""
     task = registry.task(task) if isinstance(task, str) else task
+    auto = getattr(transformers, task.model_class)
+    _check_class(auto, config, task, title or config.model_type)
     config = _with_labels(config, task, labels)
     if config.pad_token_id is None:
         end = config.eos_token_id
         config.pad_token_id = end[0] if isinstance(end, list) else end
-    auto = getattr(transformers, task.model_class)
-    _check_class(auto, config, task, title or config.model_type)
     with quiet(), torch.device(device):
         model = auto.from_config(config, trust_remote_code=False, dtype=torch.float32)
     return model.eval()
@@ -202,7 +204,7 @@ def _plain_errors(source: ModelSource) -> Iterator[None]:
     """transformers' errors on what is not a model it knows, as one sentence of ours."""
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         if isinstance(error, ModelError | Unsuitable):
             raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

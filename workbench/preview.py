@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from workbench import registry
 from workbench.store import Store
 
 SHOWN_ROWS = 8
@@ -98,28 +97,42 @@ def look_at_model(ref: str, store_folder: str, owner: str | None, task: str) -> 
         "longest_input": getattr(text, "max_position_embeddings", None),
         "bytes": _bytes_on_disk(source.path_or_id) if source.kind in ("embedded", "folder") else None,
         "bias_terms": bool(architecture.bias_names(model)),
+        "modules": architecture.linear_names(model),
         "license": None,
     }
 
 
-def methods_that_fit(store_folder: str, model: str, task: str) -> dict[str, str | None]:
+def methods_that_fit(store_folder: str, owner: str | None, model: str, task: str) -> dict[str, str | None]:
     """Method -> None, or the sentence that says why this model or task can't take it."""
     from workbench.estimate import usable
 
-    return dict(usable(model, task))
+    store = _checked_store(store_folder, owner, model)
+    return dict(usable(model, task, store=store, cache=store.folder / "cache"))
 
 
 def count_choices(
-    store_folder: str, model: str, choices: Sequence[tuple[str, Mapping[str, Any]]], task: str, labels: int
+    store_folder: str,
+    owner: str | None,
+    model: str,
+    choices: Sequence[tuple[str, Mapping[str, Any]]],
+    task: str,
+    labels: int,
 ) -> list[dict[str, Any]]:
     """What each choice would train: the estimate's rows, in the order of the choices."""
     from workbench.estimate import estimates
 
-    asked = []
-    for name, options in choices:
-        method = registry.method(name)
-        asked.append((method, method.options.from_dict(options)))
-    return list(estimates(model, asked, task=task, labels=labels))
+    store = _checked_store(store_folder, owner, model)
+    return list(estimates(model, choices, task=task, labels=labels, store=store))
+
+
+def _checked_store(store_folder: str, owner: str | None, model: str) -> Store:
+    """An earlier run of somebody else is as good as none."""
+    from workbench.sources import resolve
+
+    store = Store(store_folder)
+    if model.startswith("run:"):
+        resolve(model, store=store, owner=owner)
+    return store
 
 
 def _tokenizer(model: str, store: Store) -> Any:

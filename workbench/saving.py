@@ -100,6 +100,7 @@ def load_trained(
         model = (
             _load_peft(base, folder) if (folder / PEFT_CONFIG).is_file() else _load_own(base, folder, recipe)
         )
+    base.workbench_new_head = False
     return model.eval()
 
 

@@ -120,9 +120,10 @@ def resolve(
         return _run(ref, store, owner)
     if _is_path(ref):
         return _folder(ref)
-    if not HUB_ID.match(ref) or ".." in ref:
+    if not HUB_ID.match(ref) or ".." in ref or len(ref) > 96:
         raise ModelError(
-            f"{ref!r:.120} is not a model name: a Hub id looks like owner/name, with letters, digits, - _ and . only",
+            f"{ref!r:.120} is not a model name: a Hub id looks like owner/name, with letters, digits, - _ and . only,"
+            " at most 96 of them",
             "name",
         )
     if counting and (source := _architecture(ref)):

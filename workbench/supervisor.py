@@ -138,7 +138,6 @@ class _Watch:
                 return Ending(None if died else code, died, self.cause)
             with contextlib.suppress(StoreError):  # a full or busy disk must not end the watch
                 self._look(self.store.pulse(self.order.run_id), time.monotonic())
-            cap_log(self.folder / LOG, self.order.limits.log_bytes)
             _wait_for_child(0.25)
 
     def _look(self, pulse: Pulse | None, now: float) -> None:

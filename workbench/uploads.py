@@ -35,7 +35,9 @@ def located(store: Store, source: str, owner: str | None) -> str:
     match = _REFERENCE.fullmatch(source)
     path = _folder(store, owner) / match[1] / clean_file_name(match[2]) if match else None
     if path is None or path.is_symlink() or not path.is_file():
-        raise ValueError(f"The uploaded file {shown_source(source)!r:.120} is no longer kept here: upload it again.")
+        raise ValueError(
+            f"The uploaded file {shown_source(source)!r:.120} is no longer kept here: upload it again."
+        )
     return str(path)
 
 

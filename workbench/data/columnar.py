@@ -72,13 +72,11 @@ def parse_excel(data: bytes, file: str, limits: Limits) -> Grid:
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         notes: tuple[str, ...] = ()
-        empty = True
         for number, sheet in enumerate(book.worksheets):
             sheet.reset_dimensions()
             rows = list(_sheet_rows(sheet, file, limits))
             if not rows:
                 continue
-            empty = False
             if len(book.worksheets) > 1:
                 left_out = [other.title for i, other in enumerate(book.worksheets) if i != number]
                 notes = (
@@ -95,7 +93,6 @@ def parse_excel(data: bytes, file: str, limits: Limits) -> Grid:
             f"{file} can't be read as Excel ({_first_line(error)}); save it again as .xlsx or give CSV",
             code="unreadable",
         ) from None
-    assert empty
     raise DataError(f"{file} is empty: no sheet has a filled cell", code="empty")
 
 

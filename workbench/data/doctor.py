@@ -27,6 +27,7 @@ _LABEL_CHECKS = (
     ("Labels are spelt alike", label_checks.label_spelling),
     ("Every label has enough rows", label_checks.rare_labels),
 )
+_STRAY_LABELS = ("misspelt_label", "label_spelling", "rare_class")
 _ROW_CHECKS = (
     ("No conflicting labels", row_checks.conflicting),
     ("No duplicate rows", row_checks.duplicates),
@@ -78,7 +79,8 @@ def diagnose(
                 break
         for name, check in _ROW_CHECKS:
             _note(name, check(table), faults, passed)
-        if "rebalance" not in chosen:
+        # Stray labels would make any balance look bad, so it is judged once they are settled.
+        if "rebalance" not in chosen and not any(fault.code in _STRAY_LABELS for fault in faults):
             _note("Labels are balanced", label_checks.balance(table), faults, passed)
     final = None
     if not any(fault.blocks for fault in faults):

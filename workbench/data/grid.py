@@ -103,7 +103,7 @@ def unique_names(columns: Sequence[str]) -> list[str]:
     taken: set[str] = {LINE}
     names = []
     for number, column in enumerate(columns, 1):
-        name = unicodedata.normalize("NFC", str(column)).strip().strip("\ufeff") or f"column {number}"
+        name = unicodedata.normalize("NFC", as_text(column)).strip().strip("\ufeff") or f"column {number}"
         again, unique = 2, name
         while unique in taken:
             unique = f"{name} ({again})"

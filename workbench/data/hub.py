@@ -26,12 +26,16 @@ KNOWN_IDS = (
 _ID = re.compile(
     r"(?P<id>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?\Z", re.ASCII
 )
+# The Hub's own limit.
+_ID_LENGTH = 96
 _TIMEOUT_SECONDS = 5.0
 
 
 def is_hub_id(source: str) -> bool:
     match = _ID.match(source)
-    return bool(match) and ".." not in source and not match["id"].startswith((".", "-")) if match else False
+    if match is None or len(match["id"]) > _ID_LENGTH or ".." in source or "--" in match["id"]:
+        return False
+    return all(word[0] not in ".-" and word[-1] not in ".-" for word in match["id"].split("/"))
 
 
 def read_hub(source: str, limits: Limits) -> tuple[dict[str, Grid], str | None]:

@@ -45,15 +45,15 @@ def score(outcomes: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[
     }
 
 
-# Macro F1 picks the checkpoint: one that gives up a rare label can't win by accuracy on the common ones, and on
-# balanced data both order checkpoints alike.
+# Accuracy picks the checkpoint because it is what the table ranks by and what the paired tests count: right or wrong on
+# each row. On skewed data macro F1 beside it shows a model that gives up the rare labels.
 TASK = Task(
     name="classification",
     title="Classification",
     version=1,
     columns=("text", "label"),
     metrics=("accuracy", "macro_f1"),
-    best_metric="macro_f1",
+    best_metric="accuracy",
     model_class="AutoModelForSequenceClassification",
     sentence="Give each text one of several labels.",
     encode=encode,

@@ -14,12 +14,19 @@ from workbench.store import Store
 from workbench.uploads import PREFIX, located
 
 MOST_ANSWERS = 500
+Choice = tuple[str, Mapping[str, Any]]
 _answers: OrderedDict[str, Any] = OrderedDict()
 _lock = threading.Lock()
 
 
 def look_at_data(
-    store: Store, data: Mapping[str, Any], model: str, max_length: int, owner: str | None, *, anew: bool = False
+    store: Store,
+    data: Mapping[str, Any],
+    model: str,
+    max_length: int,
+    owner: str | None,
+    *,
+    anew: bool = False,
 ) -> dict[str, Any]:
     """The doctor's report on a plan's data and the spec of what was prepared and kept (None where something blocks)."""
     source = str(data["source"])
@@ -41,50 +48,70 @@ def find_rows(store: Store, fingerprint: str, words: str, model: str) -> dict[st
     return _remembered(key, lambda: _call("find_rows", str(store.folder), fingerprint, words, model))
 
 
-def look_at_model(store: Store, ref: str, owner: str | None, task: str, *, anew: bool = False) -> dict[str, Any]:
+def look_at_model(
+    store: Store, ref: str, owner: str | None, task: str, *, anew: bool = False
+) -> dict[str, Any]:
     key = canonical_json(["model", str(store.folder), ref, _stamp(ref), owner, task])
     return _remembered(key, lambda: _call("look_at_model", ref, str(store.folder), owner, task), anew=anew)
 
 
-def methods_that_fit(store: Store, model: str, task: str) -> dict[str, str | None]:
+def known_model(store: Store, ref: str, owner: str | None, task: str) -> dict[str, Any] | None:
+    """A model's facts if they were asked before."""
+    with _lock:
+        return _answers.get(canonical_json(["model", str(store.folder), ref, _stamp(ref), owner, task]))
+
+
+def known_modules(store: Store, ref: str, owner: str | None, task: str) -> list[str]:
+    """Names of a model's linear layers, for options that choose among them; looked up where nobody asked yet."""
+    try:
+        return list(look_at_model(store, ref, owner, task)["modules"])
+    except (ValueError, background.BackgroundError):
+        return []  # the form then takes names as they are typed, and the method checks them
+
+
+def methods_that_fit(store: Store, model: str, owner: str | None, task: str) -> dict[str, str | None]:
     """Method -> None, or why not."""
-    key = canonical_json(["fit", str(store.folder), model, _stamp(model), task])
-    return _remembered(key, lambda: _call("methods_that_fit", str(store.folder), model, task))
+    key = _fit_key(store, model, owner, task)
+    return _remembered(key, lambda: _call("methods_that_fit", str(store.folder), owner, model, task))
+
+
+def known_fit(store: Store, model: str, owner: str | None, task: str) -> dict[str, str | None] | None:
+    """The answer if there is one already: what a card can show without waiting."""
+    with _lock:
+        return _answers.get(_fit_key(store, model, owner, task))
 
 
 def count_choices(
-    store: Store, model: str, choices: Sequence[tuple[str, Mapping[str, Any]]], task: str, labels: int
+    store: Store, model: str, owner: str | None, choices: Sequence[Choice], task: str, labels: int
 ) -> list[dict[str, Any]]:
-    """What each choice would train; only those that were not asked before are counted."""
-    keys = [count_key(store, model, name, options, task, labels) for name, options in choices]
+    """What each choice (method, all its options) would train; only those that were not asked before are counted."""
+    keys = [_count_key(store, model, owner, choice, task, labels) for choice in choices]
     with _lock:
-        missing = [i for i, key in enumerate(keys) if key not in _answers]
+        found = {key: _answers[key] for key in keys if key in _answers}
+    missing = {key: choice for key, choice in zip(keys, choices) if key not in found}
     if missing:
-        asked = [(choices[i][0], dict(choices[i][1])) for i in missing]
-        found = _call("count_choices", str(store.folder), model, asked, task, labels)
-        for i, row in zip(missing, found):
-            _remember(keys[i], row)
-    with _lock:
-        return [_answers[key] for key in keys]
+        rows = _call("count_choices", str(store.folder), owner, model, list(missing.values()), task, labels)
+        found |= dict(zip(missing, rows))
+        for key in missing:
+            _remember(key, found[key])
+    return [found[key] for key in keys]
 
 
 def known_count(
-    store: Store, model: str, method: str, options: Mapping[str, Any], task: str, labels: int
+    store: Store, model: str, owner: str | None, choice: Choice, task: str, labels: int
 ) -> dict[str, Any] | None:
-    """The answer if there is one already: what a card can show without waiting."""
     with _lock:
-        return _answers.get(count_key(store, model, method, options, task, labels))
+        return _answers.get(_count_key(store, model, owner, choice, task, labels))
 
 
-def known_fit(store: Store, model: str, task: str) -> dict[str, str | None] | None:
-    with _lock:
-        return _answers.get(canonical_json(["fit", str(store.folder), model, _stamp(model), task]))
+def _fit_key(store: Store, model: str, owner: str | None, task: str) -> str:
+    return canonical_json(["fit", str(store.folder), model, _stamp(model), owner, task])
 
 
-def count_key(
-    store: Store, model: str, method: str, options: Mapping[str, Any], task: str, labels: int
-) -> str:
-    return canonical_json(["count", str(store.folder), model, _stamp(model), method, dict(options), task, labels])
+def _count_key(store: Store, model: str, owner: str | None, choice: Choice, task: str, labels: int) -> str:
+    return canonical_json(
+        ["count", str(store.folder), model, _stamp(model), owner, list(choice), task, labels]
+    )
 
 
 def forget() -> None:

@@ -42,8 +42,7 @@ def table_columns(
         Column(score.name, f"{score.title}, %", GROUPS[0], numeric=True, help=score.help),
         Column("whisker", scale_axis(*scale), GROUPS[0], sortable=False, narrow=2),
     ]
-    if GROUPS[0] in groups:
-        columns.append(_column("macro_f1" if score.name == "accuracy" else "accuracy", GROUPS[0]))
+    columns.append(_column("macro_f1" if score.name == "accuracy" else "accuracy", GROUPS[0]))
     alike = "Methods that share a letter cannot be told apart."
     columns.append(Column("letters", "Group", GROUPS[0], sortable=False, help=alike))
     for group, names in MEASURED.items():

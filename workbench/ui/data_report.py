@@ -22,7 +22,9 @@ def welcome(preset: Preset, card: BundledCard | None, busy: str = "") -> Markup:
     go = (
         parts.badge("busy", busy)
         if busy
-        else parts.button("Run the quickstart", "run", preset.name, kind="primary", small=False, icon_name="play")
+        else parts.button(
+            "Run the quickstart", "run", preset.name, kind="primary", small=False, icon_name="play"
+        )
     )
     return Markup(
         '<section class="wb-card wb-hero"><div><h1>Which fine-tuning method should you use?</h1>'
@@ -35,7 +37,9 @@ def welcome(preset: Preset, card: BundledCard | None, busy: str = "") -> Markup:
             "trainable parameters",
             "The weights that training may change. Some methods change all of them, others less than one in a thousand.",
         ),
-        memory=parts.term("memory", "The most that training held at any moment: what your machine must have."),
+        memory=parts.term(
+            "memory", "The most that training held at any moment: what your machine must have."
+        ),
         latency=parts.term("latency", "How long the trained model takes to answer one text."),
         error=parts.term(
             "error bar",
@@ -95,7 +99,9 @@ def ready_made(presets: Sequence[Preset], busy: str = "") -> Markup:
             preset.description,
             f"{data_title(str(preset.data['source']))}, {model_title(preset.model)}, {_runs(preset)}",
             parts.button("Open in Methods", "open", preset.name),
-            parts.badge("busy", "queueing") if busy == preset.name else parts.button("Run", "run", preset.name),
+            parts.badge("busy", "queueing")
+            if busy == preset.name
+            else parts.button("Run", "run", preset.name),
         )
         for preset in presets
     )
@@ -137,7 +143,8 @@ def _bundled_card(card: BundledCard, chosen: bool) -> Markup:
 def working(what: str, before: Markup | str = "") -> Markup:
     """Work goes on: what it is, above what was shown before."""
     return Markup('{}<div class="wb-dim" aria-hidden="true">{}</div>').format(
-        parts.notice("busy", what, "The first time takes some seconds longer: the libraries are loaded."), before
+        parts.notice("busy", what, "The first time takes some seconds longer: the libraries are loaded."),
+        before,
     )
 
 
@@ -163,7 +170,8 @@ def report_card(report: Mapping[str, Any], title: str) -> Markup:
         parts.badge("fail", f"{bad} to fix") if bad else "",
         parts.badge("warn", f"{look} to look at") if look else "",
         Markup('<span title="{}">{}</span>').format(
-            "; ".join(report["passed"]), parts.badge("ok", f"{passed} check{'' if passed == 1 else 's'} passed")
+            "; ".join(report["passed"]),
+            parts.badge("ok", f"{passed} check{'' if passed == 1 else 's'} passed"),
         )
         if passed
         else "",
@@ -310,7 +318,9 @@ def _row(row: Mapping[str, Any], unit: str, numbered: bool) -> Markup:
         '<tr>{}<td class="wb-wide wb-row-text">{}</td><td data-label="label">{}</td>'
         '<td class="wb-num" data-label="{}">{}</td><td class="wb-muted" data-label="split">{}</td></tr>'
     ).format(
-        Markup('<td class="wb-num wb-muted wb-narrow-off">{}</td>').format(parts.format_count(row.get("line")))
+        Markup('<td class="wb-num wb-muted wb-narrow-off">{}</td>').format(
+            parts.format_count(row.get("line"))
+        )
         if numbered
         else "",
         row["text"],
@@ -325,9 +335,9 @@ def columns_line(report: Mapping[str, Any]) -> Markup:
     """Which columns were taken."""
     if not report["text"]:
         return Markup("")
-    return Markup('text from column <span class="wb-mono">{}</span>, label from column <span class="wb-mono">{}</span>').format(
-        report["text"], report["label"]
-    )
+    return Markup(
+        'text from column <span class="wb-mono">{}</span>, label from column <span class="wb-mono">{}</span>'
+    ).format(report["text"], report["label"])
 
 
 def fingerprint_line(report: Mapping[str, Any] | None) -> Markup:
@@ -335,9 +345,12 @@ def fingerprint_line(report: Mapping[str, Any] | None) -> Markup:
         return Markup("")
     print_ = str(report["fingerprint"])
     shown = " ".join(print_[at : at + 4] for at in range(0, 12, 4))
-    return Markup('<p class="wb-note">{} <span class="wb-mono">{}</span>: two runs are compared only when it is equal.</p>').format(
-        parts.term("Fingerprint", "A short code made from every row and the split: any change in the data changes it."),
+    return Markup(
+        '<p class="wb-note">{} <span class="wb-mono">{}</span>: two runs are compared only when it is equal.</p>'
+    ).format(
+        parts.term(
+            "Fingerprint",
+            "A short code made from every row and the split: any change in the data changes it.",
+        ),
         shown,
     )
-
-

@@ -74,7 +74,11 @@ def _draw_sources(context: PageContext, at: dict[str, Any]) -> None:
             f'<div class="wb-note">One text and one label per row. Up to {megabytes} MB. {stays}</div>'
         )
         at["upload"] = gr.File(
-            label="Data file", show_label=False, type="filepath", file_types=list(UPLOADS), elem_classes="wb-upload"
+            label="Data file",
+            show_label=False,
+            type="filepath",
+            file_types=list(UPLOADS),
+            elem_classes="wb-upload",
         )
     with gr.Row(visible=False, elem_classes="wb-source-panel wb-line") as at["named_panel"]:
         hub = "owner/name, for example stanfordnlp/sst2"
@@ -91,12 +95,17 @@ def _draw_sources(context: PageContext, at: dict[str, Any]) -> None:
 def _draw_report(at: dict[str, Any]) -> None:
     at["look"] = gr.State(None)
     at["report"] = html_block(data_report.nothing_chosen())
-    with gr.Accordion("Columns, split and rows", open=False, visible=False, elem_classes="wb-fold") as at["more"]:
+    with gr.Accordion("Columns, split and rows", open=False, visible=False, elem_classes="wb-fold") as at[
+        "more"
+    ]:
         with gr.Row(elem_classes="wb-fields"):
             at["text"] = gr.Dropdown([], label="Text column", info="What the model reads.")
             at["label"] = gr.Dropdown([], label="Label column", info="What it shall answer.")
             at["encoding"] = gr.Dropdown(
-                list(ENCODINGS), value="", label="Encoding", info="How the file writes letters. Only asked when unclear."
+                list(ENCODINGS),
+                value="",
+                label="Encoding",
+                info="How the file writes letters. Only asked when unclear.",
             )
         with gr.Row(elem_classes="wb-fields"):
             at["validation_share"] = gr.Number(
@@ -114,7 +123,11 @@ def _draw_report(at: dict[str, Any]) -> None:
         with gr.Row(elem_classes="wb-fields"):
             for part, word in (("train", "Training"), ("validation", "Validation"), ("test", "Test")):
                 at[f"{part}_rows"] = gr.Number(
-                    None, label=f"{word} rows", info="Empty takes all of them.", precision=0, placeholder="all"
+                    None,
+                    label=f"{word} rows",
+                    info="Empty takes all of them.",
+                    precision=0,
+                    placeholder="all",
                 )
         at["apply"] = gr.Button("Look again with these", elem_classes="wb-start")
     at["charts"] = html_block("")
@@ -128,7 +141,9 @@ def _draw_report(at: dict[str, Any]) -> None:
         at["rows"] = html_block("")
     with gr.Row(elem_classes="wb-line"):
         at["fingerprint"] = html_block("")
-        at["next"] = gr.Button("Next: choose methods", variant="primary", elem_classes="wb-end", visible=False)
+        at["next"] = gr.Button(
+            "Next: choose methods", variant="primary", elem_classes="wb-end", visible=False
+        )
 
 
 _FIELDS = (
@@ -173,10 +188,14 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
     def look_up_name(name: str, plan: Plan, request: gr.Request) -> Iterator[Updates]:
         source = (name or "").strip()
         if not source:
-            raise ValueError("Type the name of a Hub data set such as stanfordnlp/sst2, or the path of a file.")
+            raise ValueError(
+                "Type the name of a Hub data set such as stanfordnlp/sst2, or the path of a file."
+            )
         if source.startswith(PREFIX):
             raise ValueError("An uploaded file is chosen under “Upload a file”.")
-        yield from _shown(context, at, {**checked_plan(plan), "data": {"source": source}}, owner_of(request), anew=True)
+        yield from _shown(
+            context, at, {**checked_plan(plan), "data": {"source": source}}, owner_of(request), anew=True
+        )
 
     @say_errors
     def mend(plan: Plan, look: Any, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
@@ -197,7 +216,9 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         found = asking.find_rows(context.store, look["spec"]["fingerprint"], words.strip(), look["model"])
         return str(data_report.first_rows(found["rows"], look["report"], found["found"], words.strip()))
 
-    at["kind"].input(show_source_kind, at["kind"], [at["bundled"], at["upload_panel"], at["named_panel"]], **QUIET)
+    at["kind"].input(
+        show_source_kind, at["kind"], [at["bundled"], at["upload_panel"], at["named_panel"]], **QUIET
+    )
     at["bundled"].action(choose_bundled, context.plan, outputs, trigger_mode="once", **QUIET)
     at["upload"].upload(take_upload, [at["upload"], context.plan], outputs, **QUIET)
     for event in (at["look_up"].click, at["name"].submit):
@@ -205,7 +226,9 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
     at["report"].action(mend, [context.plan, at["look"]], outputs, trigger_mode="once", **QUIET)
     fields = [at[name] for name in _FIELDS]
     at["apply"].click(look_again, [context.plan, *fields], outputs, trigger_mode="once", **QUIET)
-    at["search"].change(search_rows, [at["search"], at["look"]], at["rows"], trigger_mode="always_last", **QUIET)
+    at["search"].change(
+        search_rows, [at["search"], at["look"]], at["rows"], trigger_mode="always_last", **QUIET
+    )
     at["next"].click(open_methods, None, context.tabs, **QUIET)
 
 
@@ -218,7 +241,9 @@ def _wire_start(context: PageContext, at: dict[str, Any]) -> None:
     outputs = [at["welcome"], at["ready"], context.setting_id, context.tabs, context.timer, context.plan]
 
     @say_errors
-    def act_on_preset(plan: Plan, form_key: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+    def act_on_preset(
+        plan: Plan, form_key: str, event: gr.EventData, request: gr.Request
+    ) -> Iterator[Updates]:
         preset = next((one for one in (first, *rest) if one.name == event.key), None)
         if preset is None:
             raise ValueError(f"There is no ready-made comparison called {event.key!r:.60}.")
@@ -264,7 +289,13 @@ def _card(name: str) -> Any:
 
 
 def _shown(
-    context: PageContext, at: dict[str, Any], plan: Plan, owner: str | None, *, keep: bool = False, anew: bool = False
+    context: PageContext,
+    at: dict[str, Any],
+    plan: Plan,
+    owner: str | None,
+    *,
+    keep: bool = False,
+    anew: bool = False,
 ) -> Iterator[Updates]:
     """The whole tab for this plan: first what is being done, then what was found. `keep` leaves the plan untouched
     unless its data turn out to be others than it says."""
@@ -290,7 +321,11 @@ def _shown(
     report, spec = look["report"], look["spec"]
     facts: dict[str, Any] = {"title": title, "fingerprint": None, "labels": None, "rows": None}
     if spec is not None:
-        facts |= {"fingerprint": spec["fingerprint"], "labels": len(spec["labels"]), "rows": dict(report["parts"])}
+        facts |= {
+            "fingerprint": spec["fingerprint"],
+            "labels": len(spec["labels"]),
+            "rows": dict(report["parts"]),
+        }
     new = {**plan, "data": {**data, **facts}}
     yield {
         **({} if keep and new == plan else {context.plan: new}),
@@ -338,7 +373,8 @@ def _field_updates(at: dict[str, Any], plan: Plan, report: dict[str, Any]) -> Up
     data = plan["data"]
     columns = list(report["columns"])
     updates: Updates = {
-        at[name]: gr.Dropdown(choices=columns, value=data.get(name) or report[name]) for name in ("text", "label")
+        at[name]: gr.Dropdown(choices=columns, value=data.get(name) or report[name])
+        for name in ("text", "label")
     }
     updates[at["encoding"]] = data.get("encoding") or ""
     defaults = {"validation_share": 0.15, "test_share": 0.2, "split_seed": 0}

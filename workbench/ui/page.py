@@ -48,7 +48,10 @@ def build(store: Store, runner: Runner) -> gr.Blocks:
         tabs: dict[str, Tab] = {}
         with context.tabs.render():
             for tab_id in TAB_IDS:
-                with gr.Tab(tab_id.capitalize(), id=tab_id) as parts[tab_id], gr.Column(elem_classes="wb-tab"):
+                with (
+                    gr.Tab(tab_id.capitalize(), id=tab_id) as parts[tab_id],
+                    gr.Column(elem_classes="wb-tab"),
+                ):
                     tabs[tab_id] = _TABS[tab_id].build(context)
         for tab in tabs.values():
             if tab.wire:
@@ -210,7 +213,9 @@ def _check_free(host: str, port: int) -> None:
         try:
             probe.bind(address)
         except PermissionError:
-            raise ValueError(f"port {port} may not be used by this account: try --port {DEFAULT_PORT}") from None
+            raise ValueError(
+                f"port {port} may not be used by this account: try --port {DEFAULT_PORT}"
+            ) from None
         except OSError as error:
             raise ValueError(
                 f"port {port} on {host} can't be used ({error.strerror}): try --port {port % 65535 + 1}"

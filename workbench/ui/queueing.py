@@ -8,7 +8,7 @@ from workbench.presets import Preset
 from workbench.result import ACTIVE_STATES
 from workbench.spec import Setting
 from workbench.ui import asking
-from workbench.ui.context import PageContext
+from workbench.ui.context import PageContext, run_of
 from workbench.ui.owner import STRANGER
 
 
@@ -18,6 +18,8 @@ def queue(context: PageContext, preset: Preset, owner: str | None, key: str) -> 
         raise ValueError("This page knows its visitors by a cookie: allow cookies for it and reload.")
     if context.limits is not None:
         hosted.check_model(preset.model, context.limits)
+    if preset.model.startswith("run:"):
+        run_of(context, preset.model.removeprefix("run:"), owner)
     max_length = preset.setting.get("max_length", Setting.max_length)
     look = asking.look_at_data(context.store, preset.data, preset.model, max_length, owner)
     if look["spec"] is None:
@@ -26,7 +28,9 @@ def queue(context: PageContext, preset: Preset, owner: str | None, key: str) -> 
     if context.limits is not None:
         active = len(context.store.runs(states=ACTIVE_STATES, owner=owner))
         hosted.check_plan(preset, prepared, context.limits, active=active)
-    return session.submit(context.store, preset, prepared=prepared, owner=owner or "", key=f"{owner or ''}:{key}")
+    return session.submit(
+        context.store, preset, prepared=prepared, owner=owner or "", key=f"{owner or ''}:{key}"
+    )
 
 
 def blocking_sentence(report: dict[str, object]) -> str:

@@ -16,6 +16,7 @@ from workbench.spec import RunSpec, Setting
 from workbench.store import Store
 from workbench.ui.context import QUIET, PageContext, setting_of
 from workbench.ui.frame import budget_words, data_title, model_title
+from workbench.ui.owner import STRANGER
 from workbench.ui.parts import format_score, format_value
 
 NO_RUNS = "No runs yet. Queue the plan on Methods, or run the quickstart."
@@ -94,6 +95,8 @@ def setting_and_runs(
 
 def queue_more(context: PageContext, specs: Sequence[RunSpec], owner: str | None, key: str) -> list[str]:
     """Queue further runs of a setting for this visitor, within the limits of a hosted page."""
+    if owner == STRANGER:
+        raise ValueError("This page knows its visitors by a cookie: allow cookies for it and reload.")
     if not specs:
         raise ValueError("These runs are queued already: nothing was added.")
     check_limits(context, specs, owner)

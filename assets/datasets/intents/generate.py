@@ -13,9 +13,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SEED = 20240612
 ROWS_PER_INTENT = {"train": 134, "validation": 25, "test": 41}
-OPENER_SHARE = 0.3
-CLOSER_SHARE = 0.25
-DISTRACTOR_SHARE = 0.4
+OPENER_SHARE = 0.25
+CLOSER_SHARE = 0.15
+DISTRACTOR_SHARE = 0.35
+QUOTE_SHARE = 0.2
+CLOSE_SHARE = 0.5
 
 GRAMMAR = tomllib.loads((HERE / "frames.toml").read_text(encoding="utf-8"))
 INTENTS = sorted(GRAMMAR["intents"])
@@ -56,14 +58,22 @@ def expand(rng: random.Random, frame: str, other: str) -> str:
 
 def message(rng: random.Random, part: str, template: str) -> Row:
     intent = template.split("/")[0]
-    sentences = [templates(part)[template]]
-    if rng.random() < DISTRACTOR_SHARE:
+    frames = templates(part)
+    other = rng.choice([name for name in INTENTS if name != intent])
+    if rng.random() < CLOSE_SHARE:
+        other = rng.choice(GRAMMAR["close"][intent])
+    sentences = [frames[template]]
+    draw = rng.random()
+    if draw < QUOTE_SHARE:
+        foreign = frames[rng.choice([name for name in frames if name.startswith(f"{other}/")])]
+        quote = rng.choice(GRAMMAR["quotes"][part])
+        sentences = [quote.replace("{ask}", frames[template]).replace("{foreign}", foreign)]
+    elif draw < QUOTE_SHARE + DISTRACTOR_SHARE:
         sentences.insert(rng.random() < 0.3, rng.choice(GRAMMAR["distractors"][part]))
     if rng.random() < OPENER_SHARE:
         sentences.insert(0, rng.choice(GRAMMAR["openers"][part]))
     if rng.random() < CLOSER_SHARE:
         sentences.append(rng.choice(GRAMMAR["closers"][part]))
-    other = rng.choice([name for name in INTENTS if name != intent])
     return Row(expand(rng, " ".join(sentences), other), intent, template)
 
 

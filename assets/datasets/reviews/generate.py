@@ -15,6 +15,8 @@ SEED = 20240611
 SIZES = {"train": 1600, "validation": 300, "test": 500}
 LABELS = ("negative", "positive")
 ASIDE_SHARE = 0.2
+LEAD_SHARE = 0.3
+DOUBLE_SHARE = 0.12
 SECOND_SHARE = 0.5
 PLAIN_SECOND_SHARE = 0.6
 WEIGHTS = {"plain": 26, "contrast": 9, "expectation": 7, "change": 7, "reported": 8, "negation": 7, "comparison": 3}
@@ -93,7 +95,10 @@ class Filler:
                 return article(self.word("adj", side))
             if name == "did_they":
                 return plural_was(self.word("did", side)) if self.many else self.word("did", side)
-            return self.word(name, side)
+            word = self.word(name, side)
+            if name == "adj" and self.rng.random() < DOUBLE_SHARE:
+                word += f" and {self.word(name, side)}"
+            return word
         if slot == "aspect":
             self.aspect = self.aspects.pop()
             return self.aspect["noun"]
@@ -120,7 +125,11 @@ class Filler:
         frame = re.sub(r"\[([^|\]]*)\|([^\]]*)\]", lambda m: m[1] if self.positive else m[2], frame)
         frame = re.sub(r"<([^>]*)>", lambda m: self.rng.choice(m[1].split("|")), frame)
         filled = self.expand(frame)
-        return re.sub(r"(^|[.!?] )([a-z])", lambda m: m[1] + m[2].upper(), filled)
+        return re.sub(r"(^|[.!?] )([a-z])", lambda m: m[1] + m[2].upper(), filled.strip())
+
+
+def uncapital(frame: str) -> str:
+    return frame if re.match(r"I\b", frame) else frame[0].lower() + frame[1:]
 
 
 def aspects_needed(frame: str) -> int:
@@ -157,6 +166,8 @@ def review(rng: random.Random, part: str, template: str, positive: bool) -> Row:
             ]
         )
         frame = f"{frame} {frames[second]}"
+    if rng.random() < LEAD_SHARE:
+        frame = f"{rng.choice(WORDS['leads'][part])} {uncapital(frame)}"
     if rng.random() < ASIDE_SHARE:
         frame = f"{rng.choice(WORDS['asides'][part])} {frame}"
     return Row(filler.text(frame), LABELS[positive], template)

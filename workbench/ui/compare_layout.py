@@ -1,0 +1,124 @@
+"""Where things stand on the Compare tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from workbench.compare import Comparison
+from workbench.ui import shown
+from workbench.ui.comparison_columns import GROUPS
+from workbench.ui.controls import html_block, segmented
+from workbench.ui.parts import button, empty_state, page_title
+from workbench.ui.table import sortable_table
+
+TABLE, GRID = "Measured", "Plain grid"
+ACROSS = (
+    ("memory", "peak_memory_bytes"),
+    ("trained", "trainable_parameters"),
+    ("latency", "latency_ms_p50"),
+    ("time", "train_seconds"),
+    ("size", "adapter_bytes"),
+)
+
+
+def draw() -> dict[str, Any]:
+    """All parts by name, drawn inside the current tab."""
+    p: dict[str, Any] = {name: gr.State(value) for name, value in _STATES.items()}
+    with gr.Row(elem_classes="wb-tab-head"):
+        p["head"] = html_block(str(page_title("Compare")), elem_classes="wb-head-line")
+        p["chooser"] = shown.setting_chooser()
+        with gr.Row(visible=False, elem_classes="wb-downloads") as p["downloads"]:
+            p["code"] = gr.Button("Code", size="sm")
+            p["csv"] = gr.DownloadButton("CSV", size="sm")
+            p["json"] = gr.DownloadButton("JSON", size="sm")
+            p["markdown"] = gr.DownloadButton("Markdown", size="sm")
+    with gr.Column(visible=False, elem_classes="wb-card wb-code") as p["code_box"]:
+        with gr.Row(elem_classes="wb-card-head"):
+            html_block(str(title("Repeat this comparison", "the commands, and the preset they read")))
+            p["preset"] = gr.DownloadButton("Preset", size="sm")
+        p["code_commands"] = gr.Code("", language="shell", label="Commands", interactive=False)
+        p["code_preset"] = gr.Code("", language="yaml", label="Preset", interactive=False)
+    p["empty"] = html_block(
+        str(empty_state(shown.NO_RUNS, button("Go to Methods", "methods", kind="primary", small=False)))
+    )
+    with gr.Column(visible=False, elem_classes="wb-compare") as p["body"]:
+        with gr.Row(elem_classes="wb-compare-top"):
+            p["verdicts"] = html_block("")
+            p["facts"] = html_block("")
+        _draw_table(p)
+        with gr.Row(elem_classes="wb-compare-plots"):
+            _draw_scatter(p)
+            _draw_learning(p)
+        with gr.Column(elem_classes="wb-card wb-detail-card"):
+            with gr.Row(elem_classes="wb-card-head"):
+                html_block(str(title("One run, label by label", "")))
+                p["detail_run"] = gr.Dropdown(
+                    [], label="Run", show_label=False, container=False, elem_classes="wb-log-run"
+                )
+            p["detail"] = html_block("")
+        with (
+            gr.Column(elem_classes="wb-card wb-runs-card"),
+            gr.Accordion("All runs of this setting", open=False, elem_classes="wb-as-table wb-runs"),
+        ):
+            p["runs"] = sortable_table([], [])
+    return p
+
+
+_STATES = {"drawn": "", "every": False, "asked": "", "code_open": False}
+
+
+def _draw_table(p: dict[str, Any]) -> None:
+    with gr.Column(elem_classes="wb-card wb-flush wb-comparison"):
+        with gr.Row(elem_classes="wb-card-head wb-table-head"):
+            p["table_title"] = html_block("")
+            p["find"] = gr.Textbox(
+                label="Find a method", show_label=False, placeholder="Find a method", container=False,
+                max_lines=1, elem_classes="wb-find",
+            )  # fmt: skip
+            p["kind"] = segmented([TABLE, GRID], TABLE, label="Table as")
+            p["groups"] = gr.CheckboxGroup(
+                list(GROUPS[1:]), value=list(GROUPS[1:]), label="Columns", show_label=False,
+                container=False, elem_classes="wb-columns",
+            )  # fmt: skip
+        p["table"] = sortable_table([], [])
+        p["grid"] = gr.Dataframe(
+            visible=False, interactive=False, wrap=False, show_label=False, show_search="search",
+            elem_classes="wb-grid-plain",
+        )  # fmt: skip
+
+
+def _draw_scatter(p: dict[str, Any]) -> None:
+    with gr.Column(elem_classes="wb-card"):
+        with gr.Row(elem_classes="wb-card-head"):
+            html_block(str(title("Score for its price", "line: nobody is better at both")))
+            p["across"] = segmented(ACROSS, "peak_memory_bytes", label="Price")
+        p["scatter"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
+        with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
+            p["scatter_table"] = html_block("")
+
+
+def _draw_learning(p: dict[str, Any]) -> None:
+    with gr.Column(elem_classes="wb-card"):
+        with gr.Row(elem_classes="wb-card-head"):
+            html_block(str(title("Learning curves", "mean and 95 % band over seeds")))
+            p["x"] = segmented(["step", "time"], "step", label="Curves by")
+        p["learning"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
+        with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
+            p["learning_table"] = html_block("")
+
+
+def title(words: str, note: str) -> Markup:
+    return Markup('<div class="wb-head"><h3>{}</h3><span class="wb-note">{}</span></div>').format(words, note)
+
+
+def table_title(found: Comparison) -> Markup:
+    methods, runs = len(found.rows), len(found.runs)
+    rows = max((v.difference.rows for v in found.verdicts), default=0)
+    on = f" on {rows:,} test rows that no choice has seen" if rows else ""
+    note = f"{methods} method{'s' * (methods != 1)}, {runs} run{'s' * (runs != 1)}, one setting. Scores{on}"
+    return Markup('<div class="wb-head"><h2>Comparison</h2><span class="wb-note">{}</span></div>').format(
+        note
+    )

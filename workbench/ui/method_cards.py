@@ -1,0 +1,284 @@
+"""The Methods tab as HTML and card groups: what each method trains, why one can't, the drawer's words, the plan's footer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from workbench import registry
+from workbench.method import Method, card_parts
+from workbench.options import Options
+from workbench.presets import choice_label
+from workbench.sources import ModelCard
+from workbench.ui import parts
+from workbench.ui.cards import Card, CardGroup, Measure
+from workbench.ui.families import FAMILIES
+from workbench.ui.plan import Plan, entry_of, repeated, run_count, to_yaml
+
+DECADES = 5
+"""Bars of trained shares run from 0.001 % to 100 %."""
+COUNTING = "counting…"
+Counts = Mapping[str, Mapping[str, Any] | None]
+"""By key of a choice: the estimate's row, or None while nobody knows."""
+Reasons = Mapping[str, str | None]
+
+
+def log_share(share: float) -> float:
+    """Where a share stands on the bar."""
+    if share <= 0:
+        return 0.0
+    return min(1.0, max(0.02, (math.log10(share) + DECADES) / DECADES))
+
+
+def trained_share(row: Mapping[str, Any] | None) -> float | None:
+    if not row or not row.get("trainable_parameters") or not row.get("total_parameters"):
+        return None
+    return float(row["trainable_parameters"]) / float(row["total_parameters"])
+
+
+def card_groups(plan: Plan, reasons: Reasons | None, counts: Counts, words: str = "") -> list[CardGroup]:
+    """One card per method, and one more for each repetition, by family. `reasons` is None while nobody knows."""
+    wanted = words.casefold().split()
+    groups = []
+    for family in FAMILIES:
+        cards = []
+        methods = [one for one in registry.methods().values() if one.family == family.name]
+        for method in methods:
+            keys = [method.name, *(e["key"] for e in repeated(plan) if e["method"] == method.name)]
+            text = f"{method.name} {method.title} {method.sentence} {family.title}".casefold()
+            if all(word in text for word in wanted):
+                cards += [_card(plan, method, key, reasons, counts.get(key)) for key in keys]
+        if cards:
+            groups.append(
+                CardGroup(family.name, family.title, tuple(cards), family.sentence.rstrip("."), family.name)
+            )
+    return groups
+
+
+def _card(
+    plan: Plan, method: Method, key: str, reasons: Reasons | None, count: Mapping[str, Any] | None
+) -> Card:
+    entry = entry_of(plan, key)
+    reason = (reasons or {}).get(method.name) or unfit_task(method, plan["task"])
+    measures: tuple[Measure, ...] = ()
+    note = changed_words(method, entry)
+    if reason is None and count is not None and count.get("reason"):
+        note = str(count["reason"])
+    elif reason is None:
+        share = trained_share(count)
+        measures = (
+            Measure(
+                "trains",
+                COUNTING if share is None else parts.format_share(share),
+                None if share is None else log_share(share),
+                True,
+                DECADES,
+            ),
+        )
+    return Card(key, method.title, method.sentence, method.family, measures, disabled=reason, note=note)
+
+
+def unfit_task(method: Method, task: str) -> str | None:
+    if task in method.tasks:
+        return None
+    return f"Made for {', '.join(method.tasks)}; your task is {task}."
+
+
+def changed_words(method: Method, entry: Mapping[str, Any]) -> str:
+    """What of a choice differs from the defaults: `r=4 on q_proj`."""
+    rate = method.learning_rate if entry["learning_rate"] is None else entry["learning_rate"]
+    return choice_label(method.name, entry["options"], rate).removeprefix(method.title).strip(" ,")
+
+
+def title_line(plan: Plan, reasons: Reasons | None, words: str = "", found: int | None = None) -> Markup:
+    if reasons is None:
+        note = "Finding out which of them this model can take"
+    else:
+        fits = [
+            name
+            for name, m in registry.methods().items()
+            if not reasons.get(name) and plan["task"] in m.tasks
+        ]
+        cannot = len(registry.methods()) - len(fits)
+        note = f"{len(fits)} can run on this model and data"
+        note += f", {cannot} cannot and say{'s' if cannot == 1 else ''} why" if cannot else ""
+    if words and found is not None:
+        note = f"{found} of {len(registry.methods())} are about “{words}”"
+    return parts.page_title("Methods", note)
+
+
+def scale_note() -> Markup:
+    return Markup('<p class="wb-note">{}</p>').format(
+        "Bars of “trains” are on a log scale: each step is ten times more, from 0.001 % to 100 % of all weights."
+        " Counted on the real architecture, before anything is loaded."
+    )
+
+
+def drawer_head(key: str) -> Markup:
+    method = registry.method(_method_name(key))
+    again = key.removeprefix(method.name).removeprefix("-")
+    return Markup(
+        '<div class="wb-drawer-head">{}<h2>{}{}</h2><span class="wb-space"></span>{}'
+        '<button type="button" class="wb-button wb-button-quiet wb-small wb-drawer-close" data-close-drawer>Close</button></div>'
+    ).format(
+        parts.marker(method.family, 16),
+        method.title,
+        Markup(' <span class="wb-muted">no. {}</span>').format(again) if again else "",
+        parts.chip(method.family),
+    )
+
+
+def _method_name(key: str) -> str:
+    return key if key in registry.methods() else key.rpartition("-")[0]
+
+
+def drawer_card(method: Method) -> Markup:
+    card = card_parts(method.card)
+    lines = [("What", card.summary), ("Use it", card.use_it), ("Costs", card.costs), ("Watch", card.watch)]
+    if method.needs:
+        lines.append(("Needs", method.needs))
+    rows = Markup("").join(
+        Markup("<dt>{}</dt><dd>{}</dd>").format(name, _first_capital(text)) for name, text in lines
+    )
+    paper = Markup(
+        '<dt>Paper</dt><dd><a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a></dd>'
+    ).format(method.paper)
+    return Markup('<dl class="wb-method-card">{}{}</dl>').format(rows, paper if method.paper else "")
+
+
+def _first_capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def count_box(count: Mapping[str, Any] | None, head: bool = True) -> Markup:
+    """What these options train, for the model and labels of the plan."""
+    if count is None:
+        body = Markup('<span class="wb-muted">{}</span>').format(COUNTING)
+    elif count.get("reason"):
+        body = Markup("<span>{}</span>").format(count["reason"])
+    else:
+        body = Markup('<span><strong>{}</strong> trained</span><span class="wb-muted">{}</span>').format(
+            parts.format_count(count["trainable_parameters"]), parts.format_share(trained_share(count))
+        )
+        if count.get("head_parameters"):
+            body += Markup('<div class="wb-note">{} of them in the new {}.</div>').format(
+                parts.format_count(count["head_parameters"]),
+                parts.term(
+                    "head",
+                    "The last layer, which turns the model’s numbers into one score per label. Every method trains it.",
+                ),
+            )
+    return Markup(
+        '<div class="wb-count"><div class="wb-two wb-small">With these options</div><div class="wb-count-line">{}</div></div>'
+    ).format(body)
+
+
+def plan_footer(plan: Plan, counts: Counts) -> Markup:
+    """What the button will queue, and the preset of it to keep."""
+    choices, seeds, runs = len(plan["choices"]), len(plan["seeds"]), run_count(plan)
+    product = Markup('<span class="wb-plan-product">{} method{} × {} seed{} = </span>{} run{}').format(
+        choices, "" if choices == 1 else "s", seeds, "" if seeds == 1 else "s", runs, "" if runs == 1 else "s"
+    )
+    facts = [("Plan", product if choices else "No method ticked yet")]
+    largest = _largest(plan, counts)
+    if largest:
+        facts.append(("Trains at most", largest))
+    if plan["data"] and plan["data"].get("fingerprint"):
+        facts.append(("On", str(plan["data"].get("title") or plan["data"]["source"])))
+    elif choices:
+        facts.append(("On", Markup('<span class="wb-muted">no data yet</span>')))
+    rows = Markup("").join(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in facts
+    )
+    return Markup(
+        '<div class="wb-plan-line"><dl class="wb-plan-facts">{}</dl><span class="wb-space"></span>{}</div>'
+    ).format(rows, _save_button(plan))
+
+
+def _save_button(plan: Plan) -> Markup:
+    """Downloads what stands in it: no file is made on the server."""
+    if not plan["choices"]:
+        return Markup("")
+    try:
+        text = to_yaml(plan)
+    except ValueError as error:
+        return Markup(
+            '<button type="button" class="wb-button wb-button-secondary" disabled title="{}">Save as preset</button>'
+        ).format(str(error))
+    return Markup(
+        '<button type="button" class="wb-button wb-button-secondary" data-download="my-comparison.yaml" data-text="{}">'
+        "Save as preset</button>"
+    ).format(text)
+
+
+def _largest(plan: Plan, counts: Counts) -> Markup | None:
+    shares = [
+        (share, entry) for entry in plan["choices"] if (share := trained_share(counts.get(entry["key"])))
+    ]
+    if not shares or len(shares) < len(plan["choices"]):
+        return None
+    share, entry = max(shares, key=lambda pair: pair[0])
+    return Markup('{} <span class="wb-note">{}</span>').format(
+        parts.number(parts.format_share(share)), registry.method(entry["method"]).title
+    )
+
+
+def queue_label(plan: Plan) -> str:
+    runs = run_count(plan)
+    return f"Queue {runs} run{'' if runs == 1 else 's'}" if runs else "Queue runs"
+
+
+def model_cards(cards: Sequence[ModelCard], chosen: str) -> Markup:
+    return Markup('<div class="wb-models" role="group" aria-label="Embedded models">{}</div>').format(
+        Markup("").join(
+            Markup(
+                '<button type="button" class="wb-model{}" data-action="model" data-key="{}" aria-pressed="{}">'
+                '<span class="wb-dot" aria-hidden="true"></span><span><span class="wb-strong">{}</span>'
+                '<span class="wb-note">{}</span></span></button>'
+            ).format(
+                " wb-on" if card.ref == chosen else "",
+                card.ref,
+                str(card.ref == chosen).lower(),
+                card.title,
+                card.summary,
+            )
+            for card in cards
+        )
+    )
+
+
+def model_facts(facts: Mapping[str, Any]) -> Markup:
+    """What the model's config and files say; what nobody knows is left out."""
+    width = Markup("{} {}").format(
+        parts.format_count(facts["width"]),
+        Markup('<span class="wb-unit">heads {}</span>').format(facts["heads"]),
+    )
+    rows: list[tuple[str, str | Markup]] = [
+        ("Parameters", parts.format_count(facts["parameters"])),
+        ("Layers", parts.format_count(facts["layers"])),
+        ("Width", width if facts["width"] else ""),
+        ("Vocabulary", parts.format_count(facts["vocabulary"])),
+        ("Longest input", parts.number(parts.format_count(facts["longest_input"]), "tokens", strong=False)),
+        ("On disk", parts.format_bytes(facts["bytes"])),
+        ("Bias terms", "yes" if facts["bias_terms"] else "none"),
+        ("Licence", facts.get("license") or ""),
+    ]
+    return parts.fact_list([row for row in rows if row[1]])
+
+
+def model_summary(title: str, parameters: int | None) -> Markup:
+    """On narrow screens: the model in one line, and a button that unfolds the rest."""
+    return Markup(
+        '<div class="wb-model-line"><div><div class="wb-note">Base model</div><div class="wb-strong">{}</div></div>'
+        '<div><div class="wb-note">Parameters</div><div>{}</div></div><span class="wb-space"></span>'
+        '<button type="button" class="wb-button wb-button-secondary" data-toggle=".wb-methods-left">Change</button></div>'
+    ).format(title, parts.format_count(parameters))
+
+
+def options_of(plan: Plan, key: str) -> tuple[Method, Options]:
+    entry = entry_of(plan, key)
+    method = registry.method(entry["method"])
+    return method, method.options.from_dict(entry["options"])

@@ -1,0 +1,64 @@
+"""What all rows of a table share, and under which conditions they were measured: a number without them is no result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from markupsafe import Markup
+
+from workbench.compare import Comparison
+from workbench.spec import Setting
+from workbench.ui.frame import budget_words, data_title, model_title
+from workbench.ui.parts import card, fact_list
+
+_VERSIONS = ("torch", "transformers", "peft", "python")
+
+
+def facts_card(comparison: Comparison) -> Markup:
+    setting = comparison.setting
+    facts = {
+        "Data": data_title(setting.data.source),
+        "Labels": _few(setting.data.labels),
+        "Base model": model_title(setting.model),
+        "Budget of each run": budget_words(setting.budget),
+        "Batch, longest text": f"{_batch(setting)} rows, {setting.max_length} tokens",
+        "Schedule, optimiser": f"{setting.schedule}, {setting.optimizer.replace('_', ' ')}",
+        **_environment(comparison),
+        "Setting": setting.id,
+    }
+    body = fact_list({name: value for name, value in facts.items() if value})
+    return card("What all rows share", body, level=2)
+
+
+def _batch(setting: Setting) -> str:
+    if setting.gradient_accumulation == 1:
+        return str(setting.batch_size)
+    return f"{setting.batch_size} × {setting.gradient_accumulation}"
+
+
+def _few(labels: Iterable[str], most: int = 5) -> str:
+    labels = list(labels)
+    if len(labels) > most:
+        return f"{len(labels)} labels"
+    return ", ".join(labels)
+
+
+def _environment(comparison: Comparison) -> dict[str, str]:
+    """Where every run says the same, that; otherwise that they differ."""
+    found: list[Mapping[str, object]] = [
+        run.result.environment for run in comparison.runs if run.result and run.result.environment
+    ]
+    if not found:
+        return {}
+    devices = {str(each.get("device")) for each in found if each.get("device")}
+    threads = {run.threads for run in comparison.runs if run.threads}
+    where = devices.pop() if len(devices) == 1 else "several devices" if devices else ""
+    if len(threads) == 1:
+        count = next(iter(threads))
+        where += f", {count} thread{'' if count == 1 else 's'} each"
+    versions = []
+    for name in _VERSIONS:
+        said = {str(each[name]) for each in found if each.get(name)}
+        if said:
+            versions.append(f"{name} {said.pop() if len(said) == 1 else 'differs'}")
+    return {"Measured on": where, "Versions": ", ".join(versions)}

@@ -1,0 +1,112 @@
+"""What is the same for every run, as a form: one sentence for each field, limits and defaults from Setting itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from workbench.spec import BUDGET_KINDS, OPTIMIZERS, PRECISIONS, SCHEDULES
+from workbench.ui.plan import MOST_SEEDS, Plan, budget_of, change_seeds, change_setting, setting_value
+
+
+@dataclass(frozen=True)
+class Field:
+    """`kind` is whole, number or choice; `optional` admits an empty field."""
+
+    name: str
+    title: str
+    help: str
+    kind: str = "number"
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+
+FIRST = (Field("batch_size", "Batch size", "Rows per step.", "whole"),)
+FOLDED = (
+    Field("max_length", "Longest input", "Tokens of a row that are read; the rest is cut.", "whole"),
+    Field("evaluations", "Evaluations", "How often a run is scored on the validation part; the best moment is kept.", "whole"),
+    Field(
+        "early_stopping", "Early stopping", "Stop after this many evaluations without a gain. Empty: never.", "whole", (), True
+    ),
+    Field("precision", "Precision", "Bits per number. Auto takes bfloat16 where the processor has it.", "choice", PRECISIONS),
+    Field("schedule", "Schedule", "How the learning rate falls after the warm-up.", "choice", SCHEDULES),
+    Field("warmup_share", "Warm-up share", "Part of the steps in which the learning rate rises from zero."),
+    Field("weight_decay", "Weight decay", "Pulls trained weights towards zero at each step."),
+    Field("optimizer", "Optimiser", "The rule that turns gradients into steps.", "choice", OPTIMIZERS),
+    Field("label_smoothing", "Label smoothing", "How much of the target is spread over the other labels."),
+    Field("gradient_accumulation", "Gradient accumulation", "Batches gathered before each step.", "whole"),
+    Field("gradient_clip", "Gradient clip", "Longest step direction allowed; 0 switches it off."),
+)  # fmt: skip
+FIELDS = (*FIRST, *FOLDED)
+ORDER = ("budget_kind", "budget_amount", "seeds", *(field.name for field in FIELDS))
+
+
+def draw_setting(plan: Plan) -> dict[str, Any]:
+    """Draw the form inside the current block; returns the components by name, in ORDER."""
+    at: dict[str, Any] = {}
+    budget = budget_of(plan)
+    with gr.Row(elem_classes="wb-pair"):
+        at["budget_kind"] = gr.Dropdown(
+            list(BUDGET_KINDS), value=budget.kind, label="Budget in", min_width=80
+        )
+        at["budget_amount"] = gr.Number(budget.amount, label="Amount", minimum=0, min_width=80)
+    gr.HTML(
+        '<p class="wb-note">The same for every method. An epoch is one pass over all training rows, a step is one batch.</p>',
+        apply_default_css=False,
+        elem_classes="wb-html",
+    )
+    with gr.Row(elem_classes="wb-pair"):
+        at["seeds"] = gr.Number(
+            len(plan["seeds"]), label="Seeds", precision=0, minimum=1, maximum=MOST_SEEDS, min_width=80
+        )
+        for field in FIRST:
+            at[field.name] = _draw(field, setting_value(plan, field.name), help=False)
+    gr.HTML(
+        '<p class="wb-note">Each seed trains every method once more, from other random numbers: three or more give error'
+        " bars. The batch is the number of rows per step.</p>",
+        apply_default_css=False,
+        elem_classes="wb-html",
+    )
+    with gr.Accordion("More that is the same for every run", open=False, elem_classes="wb-fold"):
+        for field in FOLDED:
+            at[field.name] = _draw(field, setting_value(plan, field.name))
+    return {name: at[name] for name in ORDER}
+
+
+def _draw(field: Field, value: Any, help: bool = True) -> Any:
+    words: dict[str, Any] = {"label": field.title, "min_width": 80}
+    if help:
+        words["info"] = field.help
+    if field.kind == "choice":
+        return gr.Dropdown(list(field.choices), value=value, **words)
+    return gr.Number(value, precision=0 if field.kind == "whole" else None, **words)
+
+
+def values_of(plan: Plan) -> list[Any]:
+    """What the form shows for a plan, in ORDER."""
+    budget = budget_of(plan)
+    rest = [setting_value(plan, field.name) for field in FIELDS]
+    return [budget.kind, budget.amount, len(plan["seeds"]), *rest]
+
+
+def with_setting(plan: Plan, values: Sequence[Any]) -> Plan:
+    """The plan with what stands in the form. A field that is being typed, so empty, keeps what the plan says."""
+    given: Mapping[str, Any] = dict(zip(ORDER, values))
+    if given["budget_amount"] is not None:
+        new = {"kind": given["budget_kind"], "amount": given["budget_amount"]}
+        if (budget_of(plan).kind, budget_of(plan).amount) != (new["kind"], new["amount"]):
+            plan = change_setting(plan, "budget", new)
+    if given["seeds"] is not None and given["seeds"] != len(plan["seeds"]):
+        plan = change_seeds(plan, given["seeds"])
+    for field in FIELDS:
+        value = given[field.name]
+        if value is None and not field.optional:
+            continue
+        if field.kind == "whole" and value is not None:
+            value = int(value)
+        if value != setting_value(plan, field.name):
+            plan = change_setting(plan, field.name, value)
+    return plan
