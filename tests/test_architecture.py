@@ -54,7 +54,11 @@ def test_the_outputs_are_where_the_residual_is_added(layout):
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], output_hidden_states=True
     ).hidden_states
     first, second = hidden[0], hidden[1]
-    if layout in ("bert", "distilbert", "roberta"):  # norm after the residual: normalising twice changes next to nothing
+    if layout in (
+        "bert",
+        "distilbert",
+        "roberta",
+    ):  # norm after the residual: normalising twice changes next to nothing
         assert torch.allclose(first, second, atol=1e-4)
     else:
         assert torch.equal(first, second)

@@ -6,7 +6,7 @@ import torch
 
 from workbench.batches import LengthBatches
 
-LENGTHS = [random.Random(0).randint(3, 60) for _ in range(203)]
+LENGTHS = [random.Random(i).randint(3, 60) for i in range(203)]
 
 
 def take(seed=0, count=60, lengths=LENGTHS):

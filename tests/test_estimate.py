@@ -85,9 +85,7 @@ def test_lora_on_a_square_weight():
     model = models.model_from_config(config, "classification", ("a", "b"))
     assert model.get_submodule("model.layers.0.self_attn.q_proj").weight.shape == (1000, 1000)
     lora = registry.method("lora")
-    changed = lora.apply(
-        model, lora.options(r=4, target_modules=("q_proj",)), Context(on_meta=True)
-    )
+    changed = lora.apply(model, lora.options(r=4, target_modules=("q_proj",)), Context(on_meta=True))
     counted = estimate.count_parameters(changed, base=total_parameters(model))
     assert counted.method == 8_000
 
@@ -98,7 +96,9 @@ def test_all_linear_leaves_the_head_alone():
 
 
 def test_rows_carry_counts_or_a_reason():
-    rows = estimate.estimates("Llama-3.2-1B", [("lora", None), ("bitfit", None), (registry.method("head"), {})])
+    rows = estimate.estimates(
+        "Llama-3.2-1B", [("lora", None), ("bitfit", None), (registry.method("head"), {})]
+    )
     lora, bitfit, head = rows
     assert lora["reason"] is None
     assert lora["trainable_parameters"] == lora["head_parameters"] + lora["method_parameters"]
@@ -113,7 +113,10 @@ def test_rows_carry_counts_or_a_reason():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"target_modules": ["q_proj"]}, r"not q_proj; known: all-linear, q_lin, k_lin, v_lin, out_lin, lin1, lin2"),
+        (
+            {"target_modules": ["q_proj"]},
+            r"not q_proj; known: all-linear, q_lin, k_lin, v_lin, out_lin, lin1, lin2",
+        ),
         ({"rank": 3}, r"unknown option\(s\) rank"),
         ({"r": 0}, r"r is a whole number of at least 1"),
     ],
@@ -167,7 +170,14 @@ def test_a_cache_that_can_not_be_written_changes_nothing(tmp_path):
 def _own_method(apply):
     head = registry.method("head")
     return Method(
-        name="own", title="Own", family="selected", options=head.options, apply=apply, learning_rate=0.1, card=head.card, paper=head.paper
+        name="own",
+        title="Own",
+        family="selected",
+        options=head.options,
+        apply=apply,
+        learning_rate=0.1,
+        card=head.card,
+        paper=head.paper,
     )
 
 
@@ -183,7 +193,9 @@ def _builds_but_is_not_used(model, options, context):
 
 
 def _fails_when_trained(model, options, context):
-    model.register_forward_pre_hook(lambda *a: (_ for _ in ()).throw(TypeError("no such argument: past_key_values")))
+    model.register_forward_pre_hook(
+        lambda *a: (_ for _ in ()).throw(TypeError("no such argument: past_key_values"))
+    )
     return model
 
 
@@ -219,5 +231,7 @@ def test_a_local_folder_is_counted_from_its_config(tmp_path):
 
 
 def test_packed_weights_are_counted_unpacked():
-    packed = type("Params4bit", (), {"numel": lambda self: 50, "quant_state": type("S", (), {"shape": (10, 10)})()})()
+    packed = type(
+        "Params4bit", (), {"numel": lambda self: 50, "quant_state": type("S", (), {"shape": (10, 10)})()}
+    )()
     assert size(packed) == 100

@@ -66,7 +66,14 @@ def test_cards_say_what_the_models_are():
         folder = shipped("assets") / "models" / card.name
         assert sum(p.stat().st_size for p in folder.glob("*.safetensors")) == card.bytes
         text = (folder / "README.md").read_text(encoding="utf-8")
-        for part in ("Intended use", "Limits", "Training data", "How it was made", "Licence", "Bits per byte"):
+        for part in (
+            "Intended use",
+            "Limits",
+            "Training data",
+            "How it was made",
+            "Licence",
+            "Bits per byte",
+        ):
             assert part in text
         assert f"{card.parameters:,}" in text
 
@@ -88,7 +95,9 @@ def test_the_embedded_model_loads_in_float32_with_a_new_head(capfd):
     assert not model.training
     assert models.has_new_head(model)
     torch.manual_seed(3)
-    assert torch.equal(model.score.weight, models.load_model(source, "classification", ("a", "b", "c")).score.weight)
+    assert torch.equal(
+        model.score.weight, models.load_model(source, "classification", ("a", "b", "c")).score.weight
+    )
     torch.manual_seed(4)
     assert not torch.equal(
         model.score.weight, models.load_model(source, "classification", ("a", "b", "c")).score.weight
@@ -130,6 +139,8 @@ def test_the_revision_of_a_folder_is_its_content(tiny):
     weights.write_bytes(data)
     changed = models.resolve(str(tiny)).revision
     assert changed != before, "the same shapes, other weights"
+    assert models.resolve(str(tiny), revision=changed).revision == changed
+    refused(str(tiny), "changed", revision=before)
     config = json.loads((tiny / "config.json").read_text())
     (tiny / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-3}))
     assert models.resolve(str(tiny)).revision != changed
@@ -166,7 +177,10 @@ def test_code_of_a_model_is_never_run(tiny):
     mark = tiny.parent / "ran"
     (tiny / "evil.py").write_text(f"open({str(mark)!r}, 'w')\nclass C: pass\n")
     config = json.loads((tiny / "config.json").read_text())
-    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.C", "AutoModelForSequenceClassification": "evil.C"}}
+    config |= {
+        "model_type": "evil",
+        "auto_map": {"AutoConfig": "evil.C", "AutoModelForSequenceClassification": "evil.C"},
+    }
     (tiny / "config.json").write_text(json.dumps(config))
     with pytest.raises(models.ModelError) as caught:
         models.load_model(models.resolve(str(tiny)), "classification", LABELS)
@@ -208,7 +222,8 @@ def test_hosted_pages_read_no_folder(ref, tiny, monkeypatch, offline):
 
 
 @pytest.mark.parametrize(
-    "ref", ["", "  ", "a b", "x" * 400, "x" * 2000, "org/na:me", "a\0b", "<script>", "Ünï/cödé", "🤗/x", None, 3]
+    "ref",
+    ["", "  ", "a b", "x" * 400, "x" * 2000, "org/na:me", "a\0b", "<script>", "Ünï/cödé", "🤗/x", None, 3],
 )
 def test_names_that_are_no_names(ref, offline):
     with pytest.raises(models.ModelError) as caught:
@@ -274,6 +289,10 @@ def test_a_hub_model_is_pinned_to_its_commit(monkeypatch):
     source = models.resolve("some/model")
     assert (source.kind, source.revision, source.offline) == ("hub", "c" * 40, False)
     assert asked["timeout"] == 5
+    models.resolve("some/model", revision="c" * 40)
+    assert asked["revision"] == "c" * 40
+    with pytest.raises(models.ModelError, match="changed"):
+        models.resolve("some/model", revision="e" * 40)
 
 
 def test_hub_models_without_safetensors_are_refused(monkeypatch):
@@ -349,7 +368,9 @@ def test_every_architecture_can_be_counted_by_either_name():
     assert set(PUBLISHED) <= set(known)
     for short, full in known.items():
         assert full.split("/")[-1] == short
-        assert models.resolve(short, counting=True).path_or_id == models.resolve(full, counting=True).path_or_id
+        assert (
+            models.resolve(short, counting=True).path_or_id == models.resolve(full, counting=True).path_or_id
+        )
         assert models.load_config(models.resolve(full, counting=True)).num_hidden_layers > 1
 
 
@@ -360,7 +381,10 @@ def test_somebody_elses_model_of_that_name_is_another(offline):
 def test_an_architecture_has_no_weights():
     source = models.resolve("gpt2", counting=True)
     assert source.kind == "architecture"
-    for load in (lambda: models.load_model(source, "classification", LABELS), lambda: models.load_tokenizer(source)):
+    for load in (
+        lambda: models.load_model(source, "classification", LABELS),
+        lambda: models.load_tokenizer(source),
+    ):
         with pytest.raises(models.ModelError, match="counting"):
             load()
 
@@ -432,7 +456,9 @@ def test_an_earlier_run_is_a_base(method, store, tiny):
 def test_a_chain_of_runs(store, tiny):
     first, _ = finished_run(store, "full", str(tiny))
     second, trained = finished_run(store, "lora", f"run:{first}")
-    model = models.load_model(models.resolve(f"run:{second}", store=store), "classification", LABELS, store=store)
+    model = models.load_model(
+        models.resolve(f"run:{second}", store=store), "classification", LABELS, store=store
+    )
     assert torch.allclose(answers(model), answers(trained), atol=1e-5)
 
 
@@ -457,7 +483,9 @@ def test_runs_that_are_not_there(store, tiny):
 def test_a_run_that_has_not_finished_is_no_base(store):
     from workbench.spec import Choice, DataSpec, RunSpec, Setting
 
-    [run_id] = store.add([RunSpec(Setting(DataSpec("x"), model="embedded:fable-8m"), Choice("full", {}, 1e-3))])
+    [run_id] = store.add(
+        [RunSpec(Setting(DataSpec("x"), model="embedded:fable-8m"), Choice("full", {}, 1e-3))]
+    )
     assert "queued" in refused(f"run:{run_id}", "run", store=store)
 
 

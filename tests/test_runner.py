@@ -246,7 +246,7 @@ def test_a_resumed_run_keeps_its_id_and_gives_what_an_unbroken_one_gives(running
     assert runner.resume(run_id) == run_id
     (run,) = runner.wait([run_id], timeout=20)
     assert (run.state, run.attempt, run.reason, run.cancel_requested) == ("finished", 2, None, False)
-    assert run.result.metrics["total"] == sum(n**2 for n in range(1, 11))
+    assert run.result.metrics["total"] == sum(n**2 for n in range(1, 17))
     steps = [e.values["step"] for e in running.store.events(run_id, kinds=["step"])]
     assert steps == sorted(set(steps))
 
@@ -254,17 +254,17 @@ def test_a_resumed_run_keeps_its_id_and_gives_what_an_unbroken_one_gives(running
 # -- who dies ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_worker_killed_at_any_point_ends_in_a_final_state_and_can_be_resumed(running, times):
     """T2."""
     dice = random.Random(times)
     runner = running.start("resume_counting")
     killed = 0
-    for _ in range(times):
+    for delay in [0.3, *(dice.uniform(0, 2) for _ in range(times - 1))]:
         (run_id,) = running.store.add(specs())
         until(lambda run_id=run_id: running.store.run(run_id).identity is not None)
         who = running.store.run(run_id).identity
-        time.sleep(dice.uniform(0, 0.4))
+        time.sleep(delay)
         try:
             os.kill(who[0], signal.SIGKILL)
             killed += 1
@@ -277,7 +277,7 @@ def test_a_worker_killed_at_any_point_ends_in_a_final_state_and_can_be_resumed(r
             runner.resume(run_id)
             (run,) = runner.wait([run_id], timeout=20)
         assert run.state == "finished"
-        assert run.result.metrics["total"] == 385.0
+        assert run.result.metrics["total"] == 1496.0
     assert killed
 
 
@@ -297,9 +297,9 @@ def test_a_run_goes_on_when_its_page_is_killed_and_the_next_page_has_its_row_rig
     found = second.wait(ids, timeout=20)
     second.stop()
     assert [(run.state, run.attempt, run.result.metrics["total"]) for run in found] == [
-        ("finished", 1, 385.0)
+        ("finished", 1, 1496.0)
     ] * 2
-    assert step < 10
+    assert step < 16
 
 
 def test_nothing_of_a_killed_page_stays_behind(running):

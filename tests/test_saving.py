@@ -20,7 +20,9 @@ def base(tmp_path):
 def trained(base, name, **options):
     method = registry.method(name)
     torch.manual_seed(0)
-    model = method.apply(models.load_model(base, "classification", LABELS), method.options(**options), Context())
+    model = method.apply(
+        models.load_model(base, "classification", LABELS), method.options(**options), Context()
+    )
     train(model)
     return method, method.options(**options), model
 
@@ -28,12 +30,12 @@ def trained(base, name, **options):
 @pytest.mark.parametrize("name", ["full", "lora", "prefix", "p_tuning", "adapter"])
 def test_a_base_named_by_its_source_is_loaded_again(name, base, tmp_path):
     method, options, model = trained(base, name)
-    saving.save_trained(
-        model, tmp_path / "t", method=method, options=options, context=Context(), source=base
-    )
+    saving.save_trained(model, tmp_path / "t", method=method, options=options, context=Context(), source=base)
     before = torch.random.get_rng_state()
     again = saving.load_trained(base, tmp_path / "t")
-    assert torch.equal(torch.random.get_rng_state(), before), "loading draws no random numbers of the caller's"
+    assert torch.equal(torch.random.get_rng_state(), before), (
+        "loading draws no random numbers of the caller's"
+    )
     assert torch.equal(logits(again), logits(model))
     assert not models.has_new_head(again)
     assert not any(p.requires_grad for p in again.parameters())
@@ -74,7 +76,8 @@ def tiny_copy(base):
 def test_options_off_the_beaten_track_are_restored(name, options, base, tmp_path):
     method, chosen, model = trained(base, name, **options)
     saving.save_trained(model, tmp_path / "t", method=method, options=chosen, context=Context())
-    assert torch.equal(logits(saving.load_trained(base, tmp_path / "t")), logits(model))
+    # An LSTM rounds differently when it writes one prompt for the file than when it writes a batch of them.
+    assert torch.allclose(logits(saving.load_trained(base, tmp_path / "t")), logits(model), atol=1e-6, rtol=0)
 
 
 def test_small_methods_make_small_files(base, tmp_path):
@@ -99,7 +102,9 @@ def test_a_state_of_another_model_is_refused(base):
     _, _, model = trained(base, "head")
     with pytest.raises(ValueError, match=r"does not fit the model: it has no nonsense"):
         saving.load_trainable_state(model, {"nonsense": torch.zeros(1)})
-    with pytest.raises(ValueError, match=r"score\.weight is \(2, 32\) in the model and \(3, 32\) in the state"):
+    with pytest.raises(
+        ValueError, match=r"score\.weight is \(2, 32\) in the model and \(3, 32\) in the state"
+    ):
         saving.load_trainable_state(model, {"score.weight": torch.zeros(3, 32)})
 
 
@@ -123,9 +128,11 @@ def test_peft_methods_switch_off_without_them(name, base):
     model = method.apply(model, method.options(), Context())
     train(model)
     after = logits(model)
-    with pytest.raises(RuntimeError), saving.without_method(model):
+    with saving.without_method(model):
         assert torch.equal(logits(model), before)
-        raise RuntimeError("whatever happens inside")
+    assert torch.equal(logits(model), after)
+    with pytest.raises(ZeroDivisionError), saving.without_method(model):
+        1 / 0  # noqa: B018
     assert torch.equal(logits(model), after), "switched on again after an error"
 
 

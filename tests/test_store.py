@@ -360,7 +360,7 @@ def test_killed_writers_lose_nothing_that_they_were_told_is_kept(tmp_path, kills
     command = [sys.executable, "-m", "tests.store_writer", str(folder), str(acks)]
     writers: list[tuple[subprocess.Popen[bytes], float]] = []
     for _ in range(kills):
-        due = time.monotonic() + dice.uniform(0.12, 0.5)
+        due = time.monotonic() + dice.uniform(0.25, 0.7)
         writers.append((subprocess.Popen(command, cwd=ROOT), due))
         if len(writers) == 4:
             _kill(*writers.pop(0))

@@ -11,7 +11,7 @@ from typing import Any
 
 LAYOUTS = ("qwen2", "llama", "gpt2", "bert", "distilbert", "roberta")
 DECODERS = ("qwen2", "llama", "gpt2")
-WORDS = (
+WORDS = (  # noqa: SIM905
     "the a film book was is not very good bad dull bright plot actor scene we they liked hated it and but never"
     " always slow fast happy sad room food service price cold warm"
 ).split()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
 import threading
 import traceback
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -91,12 +92,20 @@ class _Helper:
 def _serve(pipe: Connection) -> None:
     """The child: answers until the other end of the pipe is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             function, arguments = pipe.recv()
         except (EOFError, OSError):
             return
         pipe.send_bytes(_answer(function, arguments))
+
+
+def _end_with_parent() -> None:
+    """Nobody waits for the answer of a call whose program was killed."""
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _answer(function: str, arguments: tuple[Any, ...]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench import registry
 from workbench.metric import COLUMNS
-from workbench.result import Run
+from workbench.result import Result, Run
 from workbench.spec import Setting
 from workbench.statistics import (
     Difference,
@@ -198,8 +198,6 @@ def _best_first(row: Row, metric: str) -> float:
 
 
 def _empty_result() -> dict[str, Any]:
-    from workbench.result import Result
-
     return {k: None if v in ({}, (), []) and k != "metrics" else v for k, v in Result().to_dict().items()}
 
 
@@ -342,8 +340,6 @@ def _difference(
 
 
 def _with_letters(rows: list[Row], scored: list[Row], adjusted: Mapping[tuple[str, str], float]) -> list[Row]:
-    from dataclasses import replace
-
     if not adjusted or len(scored) < 2:
         return rows
     keys = [row.key for row in scored]

@@ -71,7 +71,9 @@ def estimates(
     for method, options in wanted:
         method = registry.method(method) if isinstance(method, str) else method
         row: dict[str, Any] = {"method": method.name, "model": source.ref, "reason": None}
-        row["options"] = (options if isinstance(options, Options) else method.options.from_dict(options or {})).to_dict()
+        row["options"] = (
+            options if isinstance(options, Options) else method.options.from_dict(options or {})
+        ).to_dict()
         try:
             found = count(source, method, options, task=task, labels=labels, store=store)
         except Unsuitable as reason:
@@ -105,7 +107,9 @@ def usable(
     with contextlib.suppress(OSError, ValueError):  # missing or torn: probe again
         known = json.loads(path.read_text(encoding="utf-8"))
         return {name: known[name] for name in registry.methods()}
-    reasons = {name: _reason(method, config, task, source.title) for name, method in registry.methods().items()}
+    reasons = {
+        name: _reason(method, config, task, source.title) for name, method in registry.methods().items()
+    }
     with contextlib.suppress(OSError):  # a cache that can't be written costs time, not the answer
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
@@ -149,7 +153,9 @@ def _train_one_step(method: Method, config: Any, task: str) -> None:
         torch.manual_seed(0)
         try:
             model = model_from_config(shrunken(config), task, ("0", "1"), device="cpu")
-        except Exception:  # an architecture whose sizes hang together otherwise: the meta device has had its say
+        except (
+            Exception
+        ):  # an architecture whose sizes hang together otherwise: the meta device has had its say
             return
         model = _apply(method, model, Context(task=task)).train()
         ids = torch.randint(10, 60, (2, 6))
@@ -163,7 +169,9 @@ def _train_one_step(method: Method, config: Any, task: str) -> None:
     heads = architecture.head_names(model)
     body = [p for n, p in model.named_parameters() if p.requires_grad and not architecture.is_head(n, heads)]
     if body and not any(p.grad is not None and p.grad.abs().sum() > 0 for p in body):
-        raise Unsuitable(f"{method.title} gets no gradient on a {config.model_type} model: nothing of it would be trained")
+        raise Unsuitable(
+            f"{method.title} gets no gradient on a {config.model_type} model: nothing of it would be trained"
+        )
 
 
 def shrunken(config: Any) -> Any:
@@ -172,7 +180,12 @@ def shrunken(config: Any) -> Any:
     text = small.get_text_config()
     layers, heads = text.num_hidden_layers, text.num_attention_heads
     grouped = getattr(text, "num_key_value_heads", None)
-    sizes: dict[str, Any] = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 64}
+    sizes: dict[str, Any] = {
+        "num_hidden_layers": 2,
+        "hidden_size": 64,
+        "num_attention_heads": 4,
+        "vocab_size": 64,
+    }
     sizes |= {"num_key_value_heads": 4 if grouped == heads else 2} if grouped else {}
     for name, value in (
         ("head_dim", 16),

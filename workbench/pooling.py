@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from workbench.architecture import head_names, plain_base
@@ -17,6 +18,13 @@ def pool_last_real_token(model: Any) -> None:
     if "score" in head_names(base) and not getattr(base, "workbench_pools_last", False):
         base.workbench_pools_last = True
         base.register_forward_pre_hook(_padding_to_the_front, with_kwargs=True)
+        for name in ("transformers.modeling_layers", type(base).__module__):
+            logging.getLogger(name).addFilter(_not_about_padding)
+
+
+def _not_about_padding(record: logging.LogRecord) -> bool:
+    """transformers warns of the very fault that is mended here."""
+    return "will not detect padding tokens" not in str(record.msg)
 
 
 def _padding_to_the_front(

@@ -13,7 +13,7 @@ import yaml
 from workbench import registry
 from workbench.home import shipped
 from workbench.options import unknown_names
-from workbench.spec import Budget, Choice, RunSpec, Setting
+from workbench.spec import Budget, Choice, DataSpec, RunSpec, Setting
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
@@ -136,8 +136,6 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
         seeds=_seeds(values.get("seeds", [0])),
         setting=setting,
     )
-    from workbench.spec import DataSpec
-
     Setting(data=DataSpec(source=""), model=preset.model, **setting)
     for chosen in preset.methods:
         try:

@@ -101,7 +101,7 @@ def load_trained(
             _load_peft(base, folder) if (folder / PEFT_CONFIG).is_file() else _load_own(base, folder, recipe)
         )
     base.workbench_new_head = False
-    return model.eval()
+    return model.requires_grad_(False).eval()
 
 
 def _load_peft(base: Any, folder: Path) -> Any:
@@ -119,8 +119,6 @@ def _load_own(base: Any, folder: Path, recipe: Mapping[str, Any]) -> Any:
     model = method.apply(base, method.options.from_dict(recipe["options"]), context)
     with safe_open(folder / TENSORS, framework="pt") as file:
         load_trainable_state(model, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
     return model
 
 
@@ -173,9 +171,7 @@ def merge(model: Any, *, in_place: bool = False) -> Any:
     _unwrap_heads(model)
     with quiet():
         merged = model.merge_and_unload()
-    for parameter in merged.parameters():
-        parameter.requires_grad_(False)
-    return merged.eval()
+    return merged.requires_grad_(False).eval()
 
 
 def _unwrap_heads(model: Any) -> None:
@@ -185,7 +181,7 @@ def _unwrap_heads(model: Any) -> None:
     for name, module in list(model.named_modules()):
         if isinstance(module, ModulesToSaveWrapper):
             parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, module.modules_to_save[module.active_adapter])
+            setattr(model.get_submodule(parent), child, module.modules_to_save[module.active_adapters[0]])
 
 
 def plain(model: Any) -> Any:

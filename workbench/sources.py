@@ -37,7 +37,7 @@ WELL_KNOWN = (
 
 class ModelError(ValueError):
     """A model reference that can't be used: one sentence, and a code: name, unknown, offline, gated, hosted,
-    no_weights, not_a_model or run."""
+    no_weights, not_a_model, run or changed."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -102,13 +102,31 @@ def known_references() -> list[str]:
 
 
 def resolve(
-    ref: str, *, store: Store | None = None, owner: str | None = None, counting: bool = False
+    ref: str,
+    *,
+    store: Store | None = None,
+    owner: str | None = None,
+    counting: bool = False,
+    revision: str | None = None,
 ) -> ModelSource:
     """Find out what `ref` means and which revision it is. ModelError says in one sentence why it can't be used.
 
     `counting` asks for the architecture only: a shipped config then serves without any network. With `owner`,
-    a run of somebody else is as good as none.
+    a run of somebody else is as good as none. `revision` asks for that one: a Hub commit is fetched, files on disk
+    must still be the same.
     """
+    source = _resolve(ref, store, owner, counting, revision)
+    if revision and source.revision and source.revision != revision:
+        raise ModelError(
+            f"{source.ref!r:.200} has changed: it was {revision} and is {source.revision} now; start a new comparison",
+            "changed",
+        )
+    return source
+
+
+def _resolve(
+    ref: str, store: Store | None, owner: str | None, counting: bool, revision: str | None
+) -> ModelSource:
     ref = ref.strip() if isinstance(ref, str) else ref
     if not isinstance(ref, str) or not ref or "\0" in ref or len(ref) > 1000:
         raise ModelError(
@@ -128,7 +146,7 @@ def resolve(
         )
     if counting and (source := _architecture(ref)):
         return source
-    return _hub(ref)
+    return _hub(ref, revision)
 
 
 def content_hash(folder: Path) -> str:
@@ -224,12 +242,12 @@ def _architecture(ref: str) -> ModelSource | None:
     return None
 
 
-def _hub(ref: str) -> ModelSource:
+def _hub(ref: str, revision: str | None) -> ModelSource:
     from huggingface_hub import HfApi, errors
 
     api = HfApi()
     try:
-        info = api.model_info(ref, timeout=HUB_SECONDS)
+        info = api.model_info(ref, revision=revision, timeout=HUB_SECONDS)
         if info.gated:
             api.auth_check(ref)
     except errors.GatedRepoError:
@@ -237,6 +255,8 @@ def _hub(ref: str) -> ModelSource:
             f"{ref} is gated: accept its licence at https://huggingface.co/{ref}, then set HF_TOKEN to a token of yours",
             "gated",
         ) from None
+    except errors.RevisionNotFoundError:
+        raise ModelError(f"{ref} has no revision {revision!r:.60} on the Hub any more", "changed") from None
     except errors.RepositoryNotFoundError:
         raise ModelError(
             f"the Hub has no model {ref!r} that you may see{_near(ref)}; a private one needs HF_TOKEN",
@@ -247,12 +267,12 @@ def _hub(ref: str) -> ModelSource:
             f"{ref!r:.120} is not a model name: a Hub id looks like owner/name{_near(ref)}", "name"
         ) from None
     except (errors.HfHubHTTPError, OSError) as error:
-        return _cached(ref, error)
+        return _cached(ref, revision, error)
     except Exception as error:
         # The HTTP client's own connection errors share no base class with OSError, and its package changes its name.
         if "http" not in type(error).__module__:
             raise
-        return _cached(ref, error)
+        return _cached(ref, revision, error)
     files = [file.rfilename for file in info.siblings or []]
     if "config.json" not in files:
         raise ModelError(
@@ -262,12 +282,12 @@ def _hub(ref: str) -> ModelSource:
     return ModelSource(ref, ref, info.sha, "hub", ref)
 
 
-def _cached(ref: str, error: Exception) -> ModelSource:
+def _cached(ref: str, revision: str | None, error: Exception) -> ModelSource:
     """The Hub did not answer: what its cache on this machine has, else a sentence that tells a slip from no network."""
     from huggingface_hub import snapshot_download
 
     try:
-        snapshot = Path(snapshot_download(ref, local_files_only=True))
+        snapshot = Path(snapshot_download(ref, revision=revision, local_files_only=True))
     except Exception as missing:
         reason = _innermost(error)
         known = ref in {*known_references(), *architectures()}

@@ -58,6 +58,7 @@ class DataSpec:
     test_share: float = 0.2
     split_seed: int = 0
     encoding: str | None = None
+    skip_broken: bool = False
     revision: str | None = None
     fingerprint: str = ""
 

@@ -132,6 +132,7 @@ class _Watch:
     def until_end(self) -> Ending:
         while True:
             status = _reap(self.who[0])
+            cap_log(self.folder / LOG, self.order.limits.log_bytes)
             if status is not None:
                 code = os.waitstatus_to_exitcode(status)
                 died = -code if code < 0 else None

@@ -37,5 +37,34 @@
     const toggle = event.target.closest("[data-toggle]");
     if (toggle) document.querySelector(toggle.dataset.toggle)?.classList.toggle("wb-shown");
   });
+  // What a button carries becomes a file here: nothing is written on the server.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-download][data-text]");
+    if (!button) return;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([button.dataset.text], { type: "text/plain" }));
+    link.download = button.dataset.download;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  });
+
+  // On narrow screens the drawer lies over the page: a card opens it, Close, Escape and a click beside it close it.
+  const drawer = () => document.querySelector(".wb-drawer");
+  document.addEventListener("click", (event) => {
+    const node = drawer();
+    if (!node) return;
+    const card = event.target.closest(".wb-pick");
+    if (card && !event.target.closest(".wb-tick")) node.classList.add("wb-shown");
+    else if (event.target.closest("[data-close-drawer]")) close();
+    else if (event.isTrusted && !node.contains(event.target) && document.contains(event.target)) node.classList.remove("wb-shown");
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.closest && event.target.closest(".wb-pick")) drawer()?.classList.add("wb-shown");
+    if (event.key === "Escape" && drawer()?.classList.contains("wb-shown")) close();
+  });
+  function close() {
+    drawer()?.classList.remove("wb-shown");
+    document.querySelector(".wb-pick.wb-opened .wb-tick")?.focus();
+  }
   listen();
 })();

@@ -206,7 +206,7 @@ def test_what_can_not_be_read_says_so_in_a_sentence(
 def test_torn_files_never_end_in_a_traceback(tmp_path: Path) -> None:
     draw = random.Random(0)
     junk = [b'"', b"\n", b"\r", b",", b"{", b"]", b"\\ud800", b"\x00", b"9" * 5000, b"NaN", b"\xe2\x80\xa8"]
-    refused = 0
+    said: list[str] = []
     for number in range(1500):
         name = draw.choice(list(FORMATS))
         content = bytearray(FORMATS[name])
@@ -221,9 +221,9 @@ def test_torn_files_never_end_in_a_traceback(tmp_path: Path) -> None:
             )
             assert report.to_json().encode()
         except DataError as error:
-            refused += 1
-            assert str(error).isprintable()
-    assert 300 < refused < 1500
+            said.append(str(error))
+    assert 300 < len(said) < 1500
+    assert all(sentence.isprintable() for sentence in said)
 
 
 def test_surrogates_from_json_escapes_are_replaced(tmp_path: Path) -> None:
@@ -246,12 +246,12 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_parquet_file_of_repeated_long_texts_is_stopped(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"text": pd.Categorical(["x" * 50_000] * 20_000), "label": ["a"] * 20_000})
+    frame = pd.DataFrame({"text": pd.Categorical(["x" * 50_000] * 5_000), "label": ["a"] * 5_000})
     path = tmp_path / "a.parquet"
     frame.to_parquet(path)
     assert path.stat().st_size < 1_000_000
     with pytest.raises(DataError, match="unpacks to more"):
-        data.read(path, limits=data.Limits(unpacked_bytes=100_000_000))
+        data.read(path, limits=data.Limits(unpacked_bytes=20_000_000))
 
 
 def test_links_devices_pipes_and_sockets(tmp_path: Path) -> None:

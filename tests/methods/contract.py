@@ -184,7 +184,9 @@ def check_counting(method: Method, layout: str) -> None:
     counts = count_parameters(real, base=total_parameters(base))
     assert count_parameters(shapes, base=total_parameters(base)) == counts
     assert counts.trainable == counts.head + counts.method > 0
-    assert counts.head == sum(p.numel() for name in head_names(base) for p in getattr(base, name).parameters())
+    assert counts.head == sum(
+        p.numel() for name in head_names(base) for p in getattr(base, name).parameters()
+    )
     assert counts.base <= counts.total
     assert counts.trainable <= counts.total
     if hasattr(real, "get_nb_trainable_parameters"):

@@ -74,29 +74,29 @@ def _card(method: Method, as_json: bool) -> int:
 
 def data_check(arguments: argparse.Namespace) -> int:
     """0 with warnings only; 2 and one summary line on standard error when a fault blocks training."""
-    from workbench.data import examine, read
+    from workbench.data import check
 
-    raw = read(arguments.source, encoding=arguments.encoding, skip_broken=arguments.skip_broken)
     tokenizer = None
     if arguments.model:
         from workbench.models import load_tokenizer, resolve
 
         tokenizer = load_tokenizer(resolve(arguments.model))
-    report = examine(
-        raw,
+    report = check(
+        arguments.source,
         text=arguments.text,
         label=arguments.label,
         tokenizer=tokenizer,
         max_length=arguments.max_length,
         fixes=tuple(arguments.fix),
+        encoding=arguments.encoding,
+        skip_broken=arguments.skip_broken,
     )
     if arguments.json:
         print_json(report.to_dict())
     else:
         print(report.to_text())
     if report.blocks:
-        worst = next(fault for fault in report.faults if fault.severity == "fix")
-        say(f"workbench: {arguments.source}: {worst.title}: {worst.detail}")
+        say(f"workbench: {report.blocking_sentence}")
         return 2
     return 0
 

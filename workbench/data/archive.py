@@ -68,7 +68,7 @@ def unzip(data: bytes, file: str, limits: Limits) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     size = 0
     for entry in packed.infolist():
-        if entry.is_dir() or _is_system_file(entry.filename):
+        if not entry.filename or entry.filename.endswith("/") or _is_system_file(entry.filename):
             continue
         try:
             with packed.open(entry) as stream:

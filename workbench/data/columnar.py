@@ -35,7 +35,7 @@ def parse_parquet(data: bytes, file: str, limits: Limits) -> Grid:
 def _parquet_rows(source: Any, file: str, limits: Limits) -> Iterator[tuple[int, dict[str, Any]]]:
     row = unpacked = 0
     classes = _class_names(source.schema_arrow.metadata or {})
-    for batch in source.iter_batches(batch_size=1000):
+    for batch in source.iter_batches(batch_size=200):
         # A dictionary-encoded column may be tiny on disk and huge as texts, so the bytes are counted batch by batch.
         unpacked += sum(column.nbytes for column in _plain_columns(batch))
         limits.check_unpacked(file, limits.unpacked_bytes, unpacked)

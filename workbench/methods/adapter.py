@@ -43,7 +43,7 @@ def apply(model: nn.Module, options: AdapterOptions, context: Context) -> nn.Mod
         raise Unsuitable("this model carries bottleneck adapters already: choose its base")
     freeze_all_but_head(model)
     for place in places:
-        projection = model.get_submodule(place)
+        projection: Any = model.get_submodule(place)
         weight = projection.weight
         bottleneck = _bottleneck()(_width(projection), options).to(weight.device)
         if weight.is_floating_point():

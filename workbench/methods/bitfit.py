@@ -27,7 +27,9 @@ def apply(model: nn.Module, options: BitfitOptions, context: Context) -> nn.Modu
     biases = set(bias_names(model))
     if not biases:
         kind = getattr(model.config, "model_type", "such a")
-        raise Unsuitable(f"this {kind} model has no bias terms to train: choose (IA)³ or LoRA, which add small ones")
+        raise Unsuitable(
+            f"this {kind} model has no bias terms to train: choose (IA)³ or LoRA, which add small ones"
+        )
     freeze_all_but_head(model)
     for name, parameter in model.named_parameters():
         if name in biases:

@@ -26,7 +26,9 @@ class FreezeOptions(Options):
 def apply(model: nn.Module, options: FreezeOptions, context: Context) -> nn.Module:
     blocks = named_blocks(model)
     if options.layers > len(blocks):
-        raise ValueError(f"layers is at most {len(blocks)}, the number of this model's blocks, not {options.layers}")
+        raise ValueError(
+            f"layers is at most {len(blocks)}, the number of this model's blocks, not {options.layers}"
+        )
     freeze_all_but_head(model)
     for _, block in blocks[-options.layers :]:
         for parameter in block.parameters():

@@ -25,7 +25,9 @@ class HeadOptions(Options):
 
 def apply(model: nn.Module, options: HeadOptions, context: Context) -> nn.Module:
     if not head_names(model):
-        raise Unsuitable("this model has no task head of its own to train: choose a method that changes its body")
+        raise Unsuitable(
+            "this model has no task head of its own to train: choose a method that changes its body"
+        )
     freeze_all_but_head(model)
     return model
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.architecture import checked_targets
 from workbench.method import Context, Method
@@ -53,8 +53,8 @@ def apply(model: nn.Module, options: LoraOptions, context: Context) -> nn.Module
         lora_dropout=options.lora_dropout,
         target_modules=checked_targets(model, options.target_modules),
         use_rslora=options.use_rslora,
-        bias=options.bias,
-        init_lora_weights=True if options.init_lora_weights == "default" else options.init_lora_weights,
+        bias=cast(Any, options.bias),
+        init_lora_weights=True if options.init_lora_weights == "default" else "gaussian",
     )
     return attach(model, config, context)
 

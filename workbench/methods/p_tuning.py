@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PTuningOptions(Options):
-    num_virtual_tokens: int = option(16, "How many learned vectors stand in front of the text.", min=1, max=512)
-    encoder_hidden_size: int = option(128, "Width of the small network that writes the vectors.", min=1, max=8192)
+    num_virtual_tokens: int = option(
+        16, "How many learned vectors stand in front of the text.", min=1, max=512
+    )
+    encoder_hidden_size: int = option(
+        128, "Width of the small network that writes the vectors.", min=1, max=8192
+    )
     encoder_reparameterization_type: str = option(
         "MLP", "Kind of small network.", choices=("MLP", "LSTM"), advanced=True
     )
-    encoder_num_layers: int = option(2, "Layers of the small network, where it is an LSTM.", min=1, max=8, advanced=True)
+    encoder_num_layers: int = option(
+        2, "Layers of the small network, where it is an LSTM.", min=1, max=8, advanced=True
+    )
     encoder_dropout: float = option(
         0.0, "Dropout in the small network, where it is an LSTM.", min=0, max=0.9, advanced=True
     )

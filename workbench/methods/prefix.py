@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workbench.architecture import plain_base
 from workbench.method import Context, Method, Unsuitable
 from workbench.methods._peft import attach_prompt, takes_past_keys
 from workbench.options import Options, option
@@ -40,7 +41,7 @@ def apply(model: nn.Module, options: PrefixOptions, context: Context) -> nn.Modu
 
     if not takes_past_keys(model):
         raise Unsuitable(
-            f"a {model.config.model_type} model takes no keys and values from outside, which a prefix is made of:"
+            f"a {plain_base(model).config.model_type} model takes no keys and values from outside, which a prefix is made of:"
             " choose prompt tuning, or a model of BERT, RoBERTa or decoder type"
         )
     config = PrefixTuningConfig(

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PromptOptions(Options):
-    num_virtual_tokens: int = option(16, "How many learned vectors stand in front of the text.", min=1, max=512)
+    num_virtual_tokens: int = option(
+        16, "How many learned vectors stand in front of the text.", min=1, max=512
+    )
     prompt_tuning_init: str = option(
         "SAMPLE_VOCAB",
         "Where the vectors start: at random words of the vocabulary, at the words of a text, or anywhere.",

@@ -75,7 +75,7 @@ def _draw_table(p: dict[str, Any]) -> None:
         with gr.Row(elem_classes="wb-card-head wb-table-head"):
             p["table_title"] = html_block("")
             p["find"] = gr.Textbox(
-                label="Find a method", show_label=False, placeholder="Find a method", container=False,
+                value="", label="Find a method", show_label=False, placeholder="Find a method", container=False,
                 max_lines=1, elem_classes="wb-find",
             )  # fmt: skip
             p["kind"] = segmented([TABLE, GRID], TABLE, label="Table as")

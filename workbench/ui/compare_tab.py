@@ -84,7 +84,7 @@ class _Handlers:
         new["verdicts"] = str(verdicts_card(found, every=every))
         new["facts"] = str(facts_card(found))
         new["table_title"] = str(table_title(found))
-        new["table"] = str(comparison_table(found, find=find, groups=groups))
+        new["table"] = str(comparison_table(found, find=find or "", groups=groups))
         new["grid"] = _grid(found)
         new["scatter"], new["scatter_table"] = draw_scatter(found, across)
         new["learning"], new["learning_table"] = self._learning(found, x)
@@ -116,7 +116,7 @@ class _Handlers:
     def filter_table(
         self, setting_id: str | None, find: str, groups: Sequence[str], request: gr.Request
     ) -> str:
-        return str(comparison_table(self._found(setting_id, request), find=find[:80], groups=groups))
+        return str(comparison_table(self._found(setting_id, request), find=(find or "")[:80], groups=groups))
 
     @say_errors
     def redraw_scatter(self, setting_id: str | None, across: str, request: gr.Request) -> tuple[Any, str]:

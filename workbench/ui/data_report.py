@@ -14,7 +14,9 @@ from workbench.spec import Budget
 from workbench.ui import parts
 from workbench.ui.frame import budget_words, data_title, model_title
 
-_NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
+_NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
 
 
 def welcome(preset: Preset, card: BundledCard | None, busy: str = "") -> Markup:

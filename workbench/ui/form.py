@@ -132,7 +132,8 @@ def number_field(fact: OptionFact, value: Any) -> gr.HTML:
 
 def scale_of(fact: OptionFact) -> dict[str, Any]:
     """The slider's ends and steps; `log` where a straight one would crowd all usual values into its first tenth."""
-    assert fact.min is not None and fact.max is not None
+    assert fact.min is not None
+    assert fact.max is not None
     step = 1 if fact.kind == "int" else fact.step
     log = fact.min > 0 and fact.max / fact.min >= _WIDE
     if step is None and not log:

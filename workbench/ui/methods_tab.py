@@ -211,6 +211,7 @@ def _counted(
     context: PageContext, at: dict[str, Any], plan: Plan, opened: str, words: str, owner: str | None
 ) -> Iterator[Updates]:
     """Cards, drawer and footer of a plan: at once with what is known, then with what had to be asked."""
+    words = (words or "").strip()
     store, model, task = context.store, plan["model"], plan["task"]
     labels = (plan["data"] or {}).get("labels") or LABELS
     reasons = asking.known_fit(store, model, owner, task)

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from workbench.curves import family_of
 from workbench.result import Run
 from workbench.side_by_side import BASE, TFIDF
-from workbench.ui.frame import model_title
 from workbench.ui.families import family as find_family
+from workbench.ui.frame import model_title
 from workbench.ui.parts import badge, format_milliseconds, join, marker, probability_bars
 from workbench.ui.shown import in_words, score_of
 

@@ -100,6 +100,10 @@ def _draw(context: PageContext) -> dict[str, Any]:
     return p
 
 
+def _title(progress: Markup) -> Markup:
+    return Markup('<div class="wb-title"><h1>Train</h1>{}</div>').format(progress)
+
+
 def _card_title(title: str, note: str) -> Markup:
     return Markup('<div class="wb-head"><h3>{}</h3><span class="wb-note">{}</span></div>').format(title, note)
 
@@ -160,7 +164,7 @@ class _Wiring:
         at_work = [run for run in active if run.state != "queued"]
         slots = self.context.runner.slots or max(len(at_work), 1)
         paused = store.is_paused()
-        new["head"] = str(page_title("Train", progress_line(queue_state(runs, slots=slots), paused=paused)))
+        new["head"] = str(_title(progress_line(queue_state(runs, slots=slots), paused=paused)))
         new["chooser"] = shown.show_choices(self.context, owner, chosen)
         new["pause"] = gr.update(
             value="Go on" if paused else "Pause after these",
