@@ -20,7 +20,10 @@ FOLDERS = {
 def modules() -> list[Path]:
     """Every source file that the map must name, in reading order."""
     files = sorted(p for p in (ROOT / "workbench").rglob("*.py") if "__pycache__" not in p.parts)
-    return [ROOT / "app.py", *[p for p in files if p.name not in ("__init__.py", "__main__.py") or p.parent.name == "cli"]]
+    return [
+        ROOT / "app.py",
+        *[p for p in files if p.name not in ("__init__.py", "__main__.py") or p.parent.name == "cli"],
+    ]
 
 
 def first_sentence(path: Path) -> str:

@@ -135,7 +135,9 @@ def test_latency_is_a_ratio_of_times_taken_in_turn():
     def sleeper(ms):
         return lambda i: time.sleep(ms / 1000)
 
-    found = measure.latency({"base": sleeper(2), "method": sleeper(4), "merged": sleeper(2)}, rounds=10, seconds=0)
+    found = measure.latency(
+        {"base": sleeper(2), "method": sleeper(4), "merged": sleeper(2)}, rounds=10, seconds=0
+    )
     assert found.rounds == 10
     assert 1.5 < found.ratio < 2.5
     assert 0.7 < found.merged_ratio < 1.4

@@ -55,7 +55,13 @@ def test_options_survive_a_round_trip_through_plain_values(**values):
 
 
 def test_text_from_the_command_line_is_read_by_type():
-    text = {"r": "4", "target_modules": "q_lin, v_lin", "use_rslora": "true", "layers": "none", "dropout": "1e-1"}
+    text = {
+        "r": "4",
+        "target_modules": "q_lin, v_lin",
+        "use_rslora": "true",
+        "layers": "none",
+        "dropout": "1e-1",
+    }
     assert Some.from_text(text) == Some(4, 0.1, ("q_lin", "v_lin"), "none", None, True)
 
 

@@ -9,7 +9,11 @@ from workbench import presets, registry
 from workbench.home import shipped
 from workbench.presets import MethodChoice, from_values, load, override, to_values, to_yaml
 
-GOOD = {"model": "embedded:fable-8m", "data": "reviews", "methods": ["full", {"lora": {"r": 4, "learning_rate": "1e-3"}}]}
+GOOD = {
+    "model": "embedded:fable-8m",
+    "data": "reviews",
+    "methods": ["full", {"lora": {"r": 4, "learning_rate": "1e-3"}}],
+}
 FILES = sorted(shipped("presets").glob("*.yaml"))
 
 
@@ -38,7 +42,19 @@ def test_a_preset_survives_being_saved(path, tmp_path):
 
 def test_quickstart_has_all_eleven_methods():
     names = {line.method for line in load("quickstart").methods}
-    assert names >= {"full", "freeze", "head", "bitfit", "lora", "dora", "ia3", "prefix", "prompt", "p_tuning", "adapter"}
+    assert names >= {
+        "full",
+        "freeze",
+        "head",
+        "bitfit",
+        "lora",
+        "dora",
+        "ia3",
+        "prefix",
+        "prompt",
+        "p_tuning",
+        "adapter",
+    }
 
 
 @pytest.mark.parametrize(
@@ -75,7 +91,11 @@ def test_bad_presets_are_refused_by_file_key_and_nearest_name(tmp_path, change, 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [("a: [1", "not readable as YAML at line"), ("- 1", "a preset is a mapping"), ("", "a preset is a mapping")],
+    [
+        ("a: [1", "not readable as YAML at line"),
+        ("- 1", "a preset is a mapping"),
+        ("", "a preset is a mapping"),
+    ],
 )
 def test_files_that_are_no_presets(tmp_path, content, sentence):
     path = tmp_path / "x.yaml"

@@ -43,7 +43,8 @@ def test_equal_methods_are_rarely_called_different():
     for _ in range(300):
         difficulty = rng.normal(0, 1, 200)
         draw = [
-            (rng.normal(0.8, 0.15, (3, 1)) + rng.normal(0, 1, (3, 200)) > difficulty).astype(float) for _ in range(2)
+            (rng.normal(0.8, 0.15, (3, 1)) + rng.normal(0, 1, (3, 200)) > difficulty).astype(float)
+            for _ in range(2)
         ]
         found = paired_difference(*draw)
         false_alarms += found.p is not None and found.p < 0.05

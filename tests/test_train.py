@@ -21,8 +21,8 @@ from workbench.train import OUTCOMES, VALIDATION_OUTCOMES, Cancelled, TrainingFa
 
 
 @pytest.fixture(scope="module")
-def qwen2(tmp_path_factory):
-    return tiny_folder("qwen2", tmp_path_factory.mktemp("models"))
+def decoder(tmp_path_factory):
+    return tiny_folder("llama", tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def run(spec, folder, heard=None, prepared=None, **arguments):
 
 
 @pytest.fixture(scope="module")
-def finished(qwen2, tmp_path_factory):
+def finished(decoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    spec = tiny_spec(qwen2, "full", learning_rate=5e-3, budget=Budget("epochs", 5), evaluations=4)
+    spec = tiny_spec(decoder, "full", learning_rate=5e-3, budget=Budget("epochs", 5), evaluations=4)
     result, heard = run(spec, folder)
     return spec, folder, result, heard
 
@@ -91,7 +91,9 @@ def test_every_column_is_measured(finished):
     assert result.peak_memory_source == "tensors"
     # weights, gradients and two states of AdamW at the least
     assert result.peak_memory_bytes > 4 * 4 * result.trainable_parameters
-    assert result.adapter_bytes == sum(p.stat().st_size for p in (folder / "trained").rglob("*") if p.is_file())
+    assert result.adapter_bytes == sum(
+        p.stat().st_size for p in (folder / "trained").rglob("*") if p.is_file()
+    )
     assert result.live is True
     assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
@@ -152,23 +154,23 @@ def test_the_conditions_are_recorded(finished):
 
 
 @pytest.mark.parametrize("method", ["lora", "adapter", "prompt", "bitfit"])
-def test_methods_of_all_kinds_train_and_are_live(qwen2, tmp_path, method):
-    result, _ = run(tiny_spec(qwen2, method, budget=Budget("steps", 4)), tmp_path)
+def test_methods_of_all_kinds_train_and_are_live(decoder, tmp_path, method):
+    result, _ = run(tiny_spec(decoder, method, budget=Budget("steps", 4)), tmp_path)
     assert result.live is True
     assert 0 < result.trainable_parameters < result.total_parameters
     assert (result.merged_latency_ratio is not None) == registry.method(method).mergeable
     assert result.latency_rounds >= 30
 
 
-@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "qwen2"])
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "llama"])
 def test_every_layout_trains(tmp_path, layout):
     model = tiny_folder(layout, tmp_path)
     result, _ = run(tiny_spec(model, "lora", budget=Budget("steps", 2)), tmp_path / "run")
     assert result.live is True
 
 
-def test_bfloat16_trains_and_leaves_the_model_without_the_trainers_wrapper(qwen2, tmp_path):
-    result, heard = run(tiny_spec(qwen2, "lora", precision="bfloat16", budget=Budget("steps", 3)), tmp_path)
+def test_bfloat16_trains_and_leaves_the_model_without_the_trainers_wrapper(decoder, tmp_path):
+    result, heard = run(tiny_spec(decoder, "lora", precision="bfloat16", budget=Budget("steps", 3)), tmp_path)
     assert result.environment["precision"] == "bfloat16"
     assert result.live is True
     assert all(torch.isfinite(torch.tensor(s["loss"])) for s in heard.of("step"))
@@ -218,7 +220,7 @@ def test_the_same_spec_gives_identical_predictions_twice(bert, tmp_path, method)
     assert (tmp_path / "a" / OUTCOMES).read_bytes() != (tmp_path / "c" / OUTCOMES).read_bytes()
 
 
-def test_gradient_accumulation_trains_the_same(qwen2, tmp_path):
+def test_gradient_accumulation_trains_the_same(decoder, tmp_path):
     """Rows weigh the same however a step is cut; lengths are made equal so that both cut the epoch alike."""
     rows = {
         part: [{"text": " ".join(row["text"].split()[:3]), "label": row["label"]} for row in found]
@@ -228,7 +230,7 @@ def test_gradient_accumulation_trains_the_same(qwen2, tmp_path):
     losses = []
     for size, pieces in ((64, 1), (16, 4)):
         spec = tiny_spec(
-            qwen2, "full", batch_size=size, gradient_accumulation=pieces, budget=Budget("epochs", 4),
+            decoder, "full", batch_size=size, gradient_accumulation=pieces, budget=Budget("epochs", 4),
             schedule="constant", warmup_share=0.0,
         )  # fmt: skip
         _, heard = run(spec, tmp_path / str(size), prepared=prepared)
@@ -241,13 +243,13 @@ def test_gradient_accumulation_trains_the_same(qwen2, tmp_path):
 
 
 @pytest.mark.parametrize(("amount", "steps"), [(0.5, 4), (1, 8), (1.3, 11)])
-def test_a_budget_of_epochs_may_have_a_fraction(qwen2, tmp_path, amount, steps):
-    result, _ = run(tiny_spec(qwen2, "head", budget=Budget("epochs", amount)), tmp_path)
+def test_a_budget_of_epochs_may_have_a_fraction(decoder, tmp_path, amount, steps):
+    result, _ = run(tiny_spec(decoder, "head", budget=Budget("epochs", amount)), tmp_path)
     assert result.steps == steps
 
 
-def test_a_budget_of_seconds_ends_at_the_first_step_after_it(qwen2, tmp_path):
-    spec = tiny_spec(qwen2, "head", budget=Budget("seconds", 0.4), evaluations=2)
+def test_a_budget_of_seconds_ends_at_the_first_step_after_it(decoder, tmp_path):
+    spec = tiny_spec(decoder, "head", budget=Budget("seconds", 0.4), evaluations=2)
     result, heard = run(spec, tmp_path)
     assert result.train_seconds >= 0.4
     assert result.train_seconds - 0.4 < 3 * result.train_seconds / result.steps + 0.1
@@ -258,24 +260,24 @@ def test_a_budget_of_seconds_ends_at_the_first_step_after_it(qwen2, tmp_path):
     assert heard.of("step")[-1]["steps"] == pytest.approx(result.steps, abs=1)
 
 
-def test_at_most_a_hundred_steps_are_told(qwen2, tmp_path):
-    _, heard = run(tiny_spec(qwen2, "head", budget=Budget("steps", 130), evaluations=1), tmp_path)
+def test_at_most_a_hundred_steps_are_told(decoder, tmp_path):
+    _, heard = run(tiny_spec(decoder, "head", budget=Budget("steps", 130), evaluations=1), tmp_path)
     assert len(heard.of("step")) == 100
     assert heard.of("step")[-1]["step"] == 130
 
 
-def test_early_stopping_counts_evaluations_without_gain(qwen2, tmp_path):
+def test_early_stopping_counts_evaluations_without_gain(decoder, tmp_path):
     spec = tiny_spec(
-        qwen2, "head", learning_rate=1e-9, budget=Budget("steps", 20), evaluations=10, early_stopping=2
+        decoder, "head", learning_rate=1e-9, budget=Budget("steps", 20), evaluations=10, early_stopping=2
     )
     result, heard = run(spec, tmp_path)
     assert [e["step"] for e in heard.of("evaluated")] == [2, 4, 6]
     assert (result.steps, result.best_step) == (6, 2)
 
 
-def test_evaluation_and_waiting_are_not_training_time(qwen2, tmp_path, monkeypatch):
+def test_evaluation_and_waiting_are_not_training_time(decoder, tmp_path, monkeypatch):
     monkeypatch.setattr(Lease, "breathe", lambda self, stop=None: time.sleep(0.05) or 0.05)
-    spec = tiny_spec(qwen2, "head", budget=Budget("steps", 10))
+    spec = tiny_spec(decoder, "head", budget=Budget("steps", 10))
     result, _ = run(spec, tmp_path / "run", lease=Lease(tmp_path / "lease"))
     assert result.total_seconds > 0.5
     assert result.train_seconds < result.total_seconds - 0.5
@@ -284,7 +286,7 @@ def test_evaluation_and_waiting_are_not_training_time(qwen2, tmp_path, monkeypat
 # -- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_diverges_fails_and_says_where(qwen2, tmp_path, monkeypatch):
+def test_a_run_that_diverges_fails_and_says_where(decoder, tmp_path, monkeypatch):
     real = RunTrainer._loss
 
     def loss(self, outputs, labels, num_items_in_batch=None):
@@ -293,7 +295,7 @@ def test_a_run_that_diverges_fails_and_says_where(qwen2, tmp_path, monkeypatch):
 
     monkeypatch.setattr(RunTrainer, "_loss", loss)
     with pytest.raises(TrainingFailed) as failed:
-        run(tiny_spec(qwen2, "full", learning_rate=3e-4), tmp_path)
+        run(tiny_spec(decoder, "full", learning_rate=3e-4), tmp_path)
     reason = failed.value.reason
     assert reason.code == "diverged"
     assert "became nan at step 5" in reason.message
@@ -302,8 +304,10 @@ def test_a_run_that_diverges_fails_and_says_where(qwen2, tmp_path, monkeypatch):
     assert not (tmp_path / OUTCOMES).exists()
 
 
-def test_a_learning_rate_out_of_all_bounds_diverges_for_real(qwen2, tmp_path):
-    spec = tiny_spec(qwen2, "full", learning_rate=100, warmup_share=0.0, gradient_clip=0, budget=Budget("steps", 60))
+def test_a_learning_rate_out_of_all_bounds_diverges_for_real(decoder, tmp_path):
+    spec = tiny_spec(
+        decoder, "full", learning_rate=100, warmup_share=0.0, gradient_clip=0, budget=Budget("steps", 60)
+    )
     with torch.no_grad():
         try:
             result, _ = run(spec, tmp_path)
@@ -313,68 +317,70 @@ def test_a_learning_rate_out_of_all_bounds_diverges_for_real(qwen2, tmp_path):
             assert result.metrics["accuracy"] < 0.8
 
 
-def test_a_gradient_that_is_not_finite_counts_as_divergence(qwen2, tmp_path, monkeypatch):
+def test_a_gradient_that_is_not_finite_counts_as_divergence(decoder, tmp_path, monkeypatch):
     monkeypatch.setattr(RunTrainer, "_get_grad_norm", lambda self, model, grad_norm=None: float("inf"))
     with pytest.raises(TrainingFailed, match="gradient norm became inf at step 1"):
-        run(tiny_spec(qwen2, "head"), tmp_path)
+        run(tiny_spec(decoder, "head"), tmp_path)
 
 
 @pytest.mark.parametrize(
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried ..."
+        ),
         MemoryError(),
     ],
 )
-def test_out_of_memory_names_the_smaller_batch_that_trains_the_same(qwen2, tmp_path, monkeypatch, error):
+def test_out_of_memory_names_the_smaller_batch_that_trains_the_same(decoder, tmp_path, monkeypatch, error):
     def step(*arguments):
         raise error
 
     monkeypatch.setattr(RunTrainer, "training_step", step)
     with pytest.raises(TrainingFailed, match="batch_size 4 with gradient_accumulation 2") as failed:
-        run(tiny_spec(qwen2, "head"), tmp_path)
+        run(tiny_spec(decoder, "head"), tmp_path)
     assert failed.value.reason.code == "out_of_memory"
 
 
-def test_a_full_disk_ends_the_run_with_that_reason(qwen2, tmp_path, monkeypatch):
+def test_a_full_disk_ends_the_run_with_that_reason(decoder, tmp_path, monkeypatch):
     def full(*arguments, **keywords):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("workbench.callbacks.save_file", full)
     with pytest.raises(TrainingFailed) as failed:
-        run(tiny_spec(qwen2, "head"), tmp_path)
+        run(tiny_spec(decoder, "head"), tmp_path)
     assert failed.value.reason.code == "disk"
 
 
-def test_too_little_room_is_seen_before_training(qwen2, tmp_path, monkeypatch):
+def test_too_little_room_is_seen_before_training(decoder, tmp_path, monkeypatch):
     import shutil
 
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     heard = Heard()
     with pytest.raises(TrainingFailed, match="make room") as failed:
-        run(tiny_spec(qwen2, "head"), tmp_path, heard)
+        run(tiny_spec(decoder, "head"), tmp_path, heard)
     assert failed.value.reason.code == "disk"
     assert not heard.of("step")
 
 
-def test_other_errors_come_through_as_they_are(qwen2, tmp_path, monkeypatch):
+def test_other_errors_come_through_as_they_are(decoder, tmp_path, monkeypatch):
     monkeypatch.setattr(RunTrainer, "training_step", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run(tiny_spec(qwen2, "head"), tmp_path)
+        run(tiny_spec(decoder, "head"), tmp_path)
 
 
-def test_texts_that_are_cut_are_told(qwen2, tmp_path):
-    result, heard = run(tiny_spec(qwen2, "head", max_length=6, budget=Budget("steps", 2)), tmp_path)
+def test_texts_that_are_cut_are_told(decoder, tmp_path):
+    result, heard = run(tiny_spec(decoder, "head", max_length=6, budget=Budget("steps", 2)), tmp_path)
     cut = sum(len(row["text"].split()) > 6 for row in tiny_prepared().rows["train"])
     sentence = f"{cut} of 64 train texts are longer than 6 tokens and were cut."
     assert sentence in result.notes
     assert {"message": sentence} in heard.of("warning")
 
 
-def test_a_method_that_changes_nothing_is_recorded_as_not_live(qwen2, tmp_path):
-    result, _ = run(tiny_spec(qwen2, "head", learning_rate=1e-30, budget=Budget("steps", 2)), tmp_path)
+def test_a_method_that_changes_nothing_is_recorded_as_not_live(decoder, tmp_path):
+    result, _ = run(tiny_spec(decoder, "head", learning_rate=1e-30, budget=Budget("steps", 2)), tmp_path)
     assert result.live is False
     assert any("does not change" in note for note in result.notes)
     assert result.metrics["accuracy"] is not None
@@ -383,11 +389,11 @@ def test_a_method_that_changes_nothing_is_recorded_as_not_live(qwen2, tmp_path):
 # -- the lease -------------------------------------------------------------------------------------------------------
 
 
-def test_latency_that_could_not_be_measured_in_quiet_is_missing(qwen2, tmp_path):
+def test_latency_that_could_not_be_measured_in_quiet_is_missing(decoder, tmp_path):
     other = Lease(tmp_path / "lease")
     with other.shared():  # somebody who never breathes
         result, _ = run(
-            tiny_spec(qwen2, "head", budget=Budget("steps", 2)),
+            tiny_spec(decoder, "head", budget=Budget("steps", 2)),
             tmp_path / "run",
             lease=Lease(tmp_path / "lease"),
             lease_seconds=0.1,
@@ -397,7 +403,7 @@ def test_latency_that_could_not_be_measured_in_quiet_is_missing(qwen2, tmp_path)
     assert any("Latency was not measured" in note for note in result.notes)
 
 
-def test_a_measurement_of_another_run_gets_in_between_two_steps(qwen2, tmp_path):
+def test_a_measurement_of_another_run_gets_in_between_two_steps(decoder, tmp_path):
     measured = []
 
     def measure(lease):
@@ -415,7 +421,7 @@ def test_a_measurement_of_another_run_gets_in_between_two_steps(qwen2, tmp_path)
             time.sleep(0.05)
 
     heard.emit = watch
-    spec = tiny_spec(qwen2, "head", budget=Budget("steps", 30))
+    spec = tiny_spec(decoder, "head", budget=Budget("steps", 30))
     run(spec, tmp_path / "run", heard, lease=Lease(tmp_path / "lease"))
     thread.join(20)
     assert measured
@@ -425,10 +431,10 @@ def test_a_measurement_of_another_run_gets_in_between_two_steps(qwen2, tmp_path)
 # -- cancelling and resuming -----------------------------------------------------------------------------------------
 
 
-def test_cancelling_stops_at_the_next_step(qwen2, tmp_path):
+def test_cancelling_stops_at_the_next_step(decoder, tmp_path):
     heard = Heard(stop_after=3)
     with pytest.raises(Cancelled):
-        run(tiny_spec(qwen2, "head"), tmp_path, heard)
+        run(tiny_spec(decoder, "head"), tmp_path, heard)
     assert len(heard.of("step")) == 3
     assert not (tmp_path / OUTCOMES).exists()
 
@@ -437,7 +443,12 @@ def test_cancelling_stops_at_the_next_step(qwen2, tmp_path):
 def test_a_resumed_run_ends_as_an_unbroken_one(bert, tmp_path, method, accumulation):
     """BERT has dropout: the random numbers are restored too."""
     spec = tiny_spec(
-        bert, method, gradient_accumulation=accumulation, budget=Budget("steps", 14), evaluations=3, learning_rate=3e-3
+        bert,
+        method,
+        gradient_accumulation=accumulation,
+        budget=Budget("steps", 14),
+        evaluations=3,
+        learning_rate=3e-3,
     )
     whole, unbroken = run(spec, tmp_path / "whole")
     heard = Heard(stop_after=8)
@@ -451,13 +462,21 @@ def test_a_resumed_run_ends_as_an_unbroken_one(bert, tmp_path, method, accumulat
     assert again.of("step")[-1]["loss"] == unbroken.of("step")[-1]["loss"]
     for file in (OUTCOMES, VALIDATION_OUTCOMES):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes()
-    for name in ("metrics", "validation", "steps", "samples_seen", "tokens_seen", "best_step", "peak_memory_bytes"):
+    for name in (
+        "metrics",
+        "validation",
+        "steps",
+        "samples_seen",
+        "tokens_seen",
+        "best_step",
+        "peak_memory_bytes",
+    ):
         assert getattr(result, name) == getattr(whole, name), name
     assert result.train_seconds > 0
 
 
-def test_a_torn_checkpoint_is_skipped_with_a_word(qwen2, tmp_path):
-    spec = tiny_spec(qwen2, "head")
+def test_a_torn_checkpoint_is_skipped_with_a_word(decoder, tmp_path):
+    spec = tiny_spec(decoder, "head")
     with pytest.raises(Cancelled):
         run(spec, tmp_path, Heard(stop_after=6), checkpoint_seconds=0.0)
     newest, _ = checkpoints.newest_complete(tmp_path / "checkpoints")
@@ -469,12 +488,12 @@ def test_a_torn_checkpoint_is_skipped_with_a_word(qwen2, tmp_path):
     assert result.steps == 12
 
 
-def test_the_best_state_of_before_the_break_survives(qwen2, tmp_path, monkeypatch):
+def test_the_best_state_of_before_the_break_survives(decoder, tmp_path, monkeypatch):
     """The best evaluation comes first; after it a better file was written, whose checkpoint was never finished."""
     scores = iter([0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
     task = dataclasses.replace(registry.task("classification"), score=lambda o, labels: {"accuracy": next(scores), "macro_f1": 0.0})  # fmt: skip
     monkeypatch.setattr("workbench.build.registry.task", lambda name: task)
-    spec = tiny_spec(qwen2, "head", budget=Budget("steps", 8), evaluations=4)
+    spec = tiny_spec(decoder, "head", budget=Budget("steps", 8), evaluations=4)
     with pytest.raises(Cancelled):
         run(spec, tmp_path, Heard(stop_after=5), checkpoint_seconds=0.0)
     (tmp_path / BEST).write_bytes(b"written after the last checkpoint")
@@ -483,8 +502,8 @@ def test_the_best_state_of_before_the_break_survives(qwen2, tmp_path, monkeypatc
     assert result.validation["accuracy"] == 0.9
 
 
-def test_without_resume_it_starts_anew(qwen2, tmp_path):
-    spec = tiny_spec(qwen2, "head")
+def test_without_resume_it_starts_anew(decoder, tmp_path):
+    spec = tiny_spec(decoder, "head")
     with pytest.raises(Cancelled):
         run(spec, tmp_path, Heard(stop_after=6), checkpoint_seconds=0.0)
     _, heard = run(spec, tmp_path, resume=False)
@@ -492,6 +511,6 @@ def test_without_resume_it_starts_anew(qwen2, tmp_path):
     assert heard.of("step")[0]["step"] == 1
 
 
-def test_short_runs_write_no_checkpoints(qwen2, tmp_path, monkeypatch):
+def test_short_runs_write_no_checkpoints(decoder, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "mark_complete", lambda folder: pytest.fail("a checkpoint was written"))
-    run(tiny_spec(qwen2, "head", budget=Budget("steps", 3)), tmp_path)
+    run(tiny_spec(decoder, "head", budget=Budget("steps", 3)), tmp_path)

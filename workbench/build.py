@@ -141,4 +141,6 @@ def encode(plan: Plan, model: Any) -> Encoded:
         part: plan.task.encode(plan.tokenizer, plan.prepared.rows[part], plan.labels, length)
         for part in ("train", "validation", "test")
     }
-    return Encoded(rows, length, {part: sum(row["truncated"] for row in found) for part, found in rows.items()})
+    return Encoded(
+        rows, length, {part: sum(row["truncated"] for row in found) for part, found in rows.items()}
+    )

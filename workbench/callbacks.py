@@ -271,7 +271,11 @@ def _check_finite(trainer: RunTrainer, value: float, what: str) -> None:
     if math.isfinite(value):
         return
     progress, rate = trainer.progress, trainer.job.plan.spec.choice.learning_rate
-    last = "none was finite" if progress.last_loss is None else f"the last finite loss was {progress.last_loss:.4g}"
+    last = (
+        "none was finite"
+        if progress.last_loss is None
+        else f"the last finite loss was {progress.last_loss:.4g}"
+    )
     raise TrainingFailed(
         Reason(
             "diverged",

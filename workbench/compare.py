@@ -28,6 +28,7 @@ from workbench.statistics import (
 from workbench.store import Store
 
 ERROR_BARS = 0.05
+REFERENCES = ("majority", "tfidf")
 
 
 @dataclass(frozen=True)
@@ -370,6 +371,7 @@ def _verdict(
     pair: tuple[str, str], found: Difference, adjusted: float | None, labels: Mapping[str, str]
 ) -> Verdict:
     first, second = labels[pair[0]], labels[pair[1]]
+    each = "" if pair[1] in REFERENCES else " each"
     points = abs(found.mean) * 100
     rows = f"on the same {found.rows:,} rows"
     if found.low is None or found.high is None or adjusted is None:
@@ -379,11 +381,11 @@ def _verdict(
             *pair,
             "cannot_tell",
             found,
-            f"Cannot tell {first} from {second}: {points:.1f} points apart with one seed each.",
+            f"Cannot tell {first} from {second}: {points:.1f} points apart with one seed{each}.",
             f"{rows}; one seed says nothing of how much luck is in it. Two more seeds would.",
             2,
         )
-    bounds = f"95 % {found.low * 100:+.1f} to {found.high * 100:+.1f}, {rows}, {found.seeds} seeds each"
+    bounds = f"95 % {found.low * 100:+.1f} to {found.high * 100:+.1f}, {rows}, {found.seeds} seeds{each}"
     if adjusted < ERROR_BARS:
         word, kind = ("beats", "beats") if found.mean > 0 else ("loses to", "loses")
         return Verdict(

@@ -114,7 +114,9 @@ def _run_answer(store: Store, run: Run, text: str) -> Answer:
     if run.state != "finished" or run.result is None:
         return _nothing(f"The run is {run.state}: only finished runs can answer.")
     if run.result.live is False:
-        return _nothing("The method did not act on the model when it was measured, so its label is not shown.", live=False)
+        return _nothing(
+            "The method did not act on the model when it was measured, so its label is not shown.", live=False
+        )
     setting = run.spec.setting
     loaded = _cache.get((str(store.folder), run.id), lambda: _load_run(store, run))
     base = _base(store, setting)
@@ -122,7 +124,10 @@ def _run_answer(store: Store, run: Run, text: str) -> Answer:
     on = evaluate.logits(loaded.model, batch, loaded.device, "float32")
     plain = evaluate.logits(base.model, base.batch(text)[0], base.device, "float32")
     if not measure.prove_live(on, plain, plain).live:
-        return _nothing("The loaded method does not change the base model's answer, so its label is not shown.", live=False)
+        return _nothing(
+            "The loaded method does not change the base model's answer, so its label is not shown.",
+            live=False,
+        )
     return _spoken(loaded, batch, truncated, live=True)
 
 
@@ -166,7 +171,15 @@ def _base(store: Store, setting: Setting) -> Loaded:
 
 def _base_key(store: Store, setting: Setting) -> tuple[str, ...]:
     revision = setting.model_revision or ""
-    return (str(store.folder), "base", setting.model, revision, setting.task, str(setting.max_length), *setting.data.labels)
+    return (
+        str(store.folder),
+        "base",
+        setting.model,
+        revision,
+        setting.task,
+        str(setting.max_length),
+        *setting.data.labels,
+    )
 
 
 def _load_base(store: Store, setting: Setting) -> Loaded:

@@ -26,6 +26,7 @@ MODULES = (
     "accelerate",
     "datasets",
     "pandas",
+    "requests",
     "sklearn.linear_model",
     "sklearn.feature_extraction.text",
     "workbench.worker",

@@ -28,7 +28,9 @@ def reference_results(prepared: Prepared, folder: Path | None = None) -> list[di
     records = [_majority(prepared), _tfidf(prepared)]
     if path is not None:
         part = path.with_name(f".{FILE}.{os.getpid()}")
-        part.write_text(json.dumps({"version": VERSION, "records": records}, ensure_ascii=False), encoding="utf-8")
+        part.write_text(
+            json.dumps({"version": VERSION, "records": records}, ensure_ascii=False), encoding="utf-8"
+        )
         part.replace(path)
     return records
 
@@ -44,7 +46,8 @@ def _majority(prepared: Prepared) -> dict[str, Any]:
 
     def predict(part: str) -> list[dict[str, Any]]:
         return [
-            {"label": row["label"], "predicted": label, "probabilities": shares} for row in prepared.rows[part]
+            {"label": row["label"], "predicted": label, "probabilities": shares}
+            for row in prepared.rows[part]
         ]
 
     return _record(prepared, "majority", "Majority class", {"predicted": label}, predict, seconds, None)

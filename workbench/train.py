@@ -88,9 +88,7 @@ def train(
         raise
 
 
-def _run(
-    job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, lease_seconds: float
-) -> Result:
+def _run(job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, lease_seconds: float) -> Result:
     plan = job.plan
     progress, validation, earlier_seconds, process_peak = _fit(job, built, encoded, resume)
     test = evaluate.predict(
@@ -301,7 +299,9 @@ def _peak_memory(job: Job, progress: Progress, base: Any) -> tuple[int | None, s
     if progress.gpu_bytes:
         return progress.gpu_bytes, "cuda_allocator"
     plan = job.plan
-    longest = [job.train[i] for i in job.batches(progress.step * plan.setting.gradient_accumulation).longest()]
+    longest = [
+        job.train[i] for i in job.batches(progress.step * plan.setting.gradient_accumulation).longest()
+    ]
     # From the second piece of a step on, gradients are there beside the activations: more pieces change nothing.
     pieces = min(2, plan.setting.gradient_accumulation)
     setting = replace(plan.setting, gradient_accumulation=pieces, batch_size=len(longest))

@@ -65,6 +65,7 @@ def ready() -> None:
 
 def detach() -> None:
     """In a child that is to outlive this program: let go of the warm parent, which waits for all who know it."""
+    multiprocessing.set_start_method(None, force=True)  # its own children start in the usual way
     if METHOD != "forkserver":
         return
     from multiprocessing import forkserver

@@ -105,8 +105,14 @@ def test_data_that_blocks_training_is_one_line_and_status_2(capsys, tmp_path, co
         (["infer", "--runs", "zz", "--text", " "], "--text is empty"),
         (["methods", "--task", "poetry"], "unknown task(s) poetry"),
         (["methods", "--card", "lroa"], "did you mean lora?"),
-        (["estimate", "--model", "embedded:fable-8m", "--method", "lora", "--option", "rank=3"], "unknown option(s) rank"),
-        (["estimate", "--model", "embedded:fable-8m", "--method", "lora", "--option", "r=zero"], "not 'zero'"),
+        (
+            ["estimate", "--model", "embedded:fable-8m", "--method", "lora", "--option", "rank=3"],
+            "unknown option(s) rank",
+        ),
+        (
+            ["estimate", "--model", "embedded:fable-8m", "--method", "lora", "--option", "r=zero"],
+            "not 'zero'",
+        ),
         (["estimate", "--model", "../../etc", "--method", "lora"], "../../etc"),
         (["estimate", "--model", "embedded:fabel-8m", "--method", "lora"], "fable-8m"),
         (["dance"], "invalid choice"),

@@ -30,13 +30,24 @@ def test_only_rows_that_lose_tokens_count_as_cut(layout):
     assert [len(row["input_ids"]) for row in encoded] == [5 + extra, 6 + extra, 6 + extra]
 
 
+def test_a_text_without_any_token_still_has_a_position():
+    encoded = TASK.encode(tiny_tokenizer(), [{"text": " ", "label": "positive"}], LABELS, 6)
+    assert encoded[0]["input_ids"] == [tiny_tokenizer().eos_token_id]
+    assert encoded[0]["attention_mask"] == [1]
+
+
 def test_no_rows_are_no_error():
     assert TASK.encode(tiny_tokenizer(), [], LABELS, 6) == []
 
 
 def test_scores_by_hand():
     found = TASK.score(
-        outcomes(("negative", "negative"), ("negative", "positive"), ("positive", "positive"), ("neutral", "positive")),
+        outcomes(
+            ("negative", "negative"),
+            ("negative", "positive"),
+            ("positive", "positive"),
+            ("neutral", "positive"),
+        ),
         LABELS,
     )
     # F1: negative 2/3 (precision 1, recall 1/2), neutral 0, positive 1/2 (precision 1/3, recall 1)
@@ -60,7 +71,9 @@ def test_the_plain_functions_say_the_same_as_the_metrics():
     gold, predicted = [0, 1, 2, 2, 1, 0, 1], [0, 2, 2, 1, 1, 0, 0]
     computed = scores.metric("macro_f1").compute(predictions=predicted, references=gold, labels=3)
     assert computed["macro_f1"] == scores.macro_f1(gold, predicted, 3)
-    assert scores.metric("accuracy").compute(predictions=predicted, references=gold)["accuracy"] == pytest.approx(4 / 7)
+    assert scores.metric("accuracy").compute(predictions=predicted, references=gold)[
+        "accuracy"
+    ] == pytest.approx(4 / 7)
 
 
 def test_details_by_label():

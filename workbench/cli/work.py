@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import sys
 from collections.abc import Sequence
 
 from workbench import presets
@@ -64,6 +65,7 @@ def _watch(runner: Runner, store: Store, ids: Sequence[str]) -> None:
 
     seen: dict[str, str] = {}
     with tqdm(
+        disable=not sys.stderr.isatty(),
         total=len(ids),
         unit="run",
         bar_format="{l_bar}{bar}| {n:.1f}/{total} runs [{elapsed}<{remaining}] {postfix}",
@@ -78,7 +80,7 @@ def _watch(runner: Runner, store: Store, ids: Sequence[str]) -> None:
             for r in runs:
                 if r.is_final and seen.get(r.id) != r.state:
                     seen[r.id] = r.state
-                    tqdm.write(_ended(r), file=bar.fp)
+                    tqdm.write(_ended(r), file=sys.stderr)
 
         try:
             runner.wait(ids, on_change=draw)

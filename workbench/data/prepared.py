@@ -77,6 +77,7 @@ def prepare(
         test_share=test_share,
         split_seed=split_seed,
         encoding=encoding,
+        skip_broken=skip_broken,
         revision=raw.revision,
         fingerprint=fingerprint(found.parts, labels),
     )

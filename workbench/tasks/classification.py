@@ -21,14 +21,16 @@ def encode(
     # The tokenizer's note about texts beyond its limit is what we are here to find out.
     whole = tokenizer([texts[i] for i in full], verbose=False)["input_ids"] if full else []
     cut = {i for i, ids in zip(full, whole) if len(ids) > max_length}
+    # A text of which the tokenizer leaves nothing still needs a position to be judged at.
+    nothing = [tokenizer.eos_token_id or tokenizer.unk_token_id or 0]
     return [
         {
-            "input_ids": list(ids),
-            "attention_mask": list(mask),
+            "input_ids": list(ids) or nothing,
+            "attention_mask": [1] * max(1, len(ids)),
             "labels": number[row["label"]],
             "truncated": i in cut,
         }
-        for i, (row, ids, mask) in enumerate(zip(rows, found["input_ids"], found["attention_mask"]))
+        for i, (row, ids) in enumerate(zip(rows, found["input_ids"]))
     ]
 
 

@@ -161,8 +161,8 @@ def refused(sentence: str) -> Markup:
     return parts.notice("fail", "This data set can't be read", sentence)
 
 
-def report_card(report: Mapping[str, Any], title: str) -> Markup:
-    """Faults with place, fix and consequence; what passed is counted."""
+def report_card(report: Mapping[str, Any], title: str, applied: Sequence[str] = ()) -> Markup:
+    """Faults with place, fix and consequence; what passed is counted. `applied` are the fixes that the reader chose."""
     fixable = [fault for fault in report["faults"] if fault["fix"] and fault["severity"] == "fix"]
     bad = sum(1 for fault in report["faults"] if fault["severity"] == "fix")
     look = len(report["faults"]) - bad
@@ -180,10 +180,14 @@ def report_card(report: Mapping[str, Any], title: str) -> Markup:
         parts.button(every, "fix-all", kind="primary") if len(fixable) > 1 else "",
     ]
     rows = [_fault(fault, report["place"]) for fault in report["faults"]]
-    rows += [_applied(fix) for fix in report["fixes"]]
+    rows += [_applied(fix) for fix in report["fixes"] if fix in applied]
     if not rows:
         rows = [Markup('<p class="wb-two">Nothing to mend.</p>')]
-    notes = Markup("").join(Markup('<p class="wb-note">{}</p>').format(note) for note in report["notes"])
+    said = [
+        *report["notes"],
+        *(["Training waits until what is marked “fix” is mended."] if report["blocks"] else []),
+    ]
+    notes = Markup("").join(Markup('<p class="wb-note">{}</p>').format(note) for note in said)
     return Markup(
         '<section class="wb-card wb-doctor"><div class="wb-head"><h2>Doctor’s report</h2><span class="wb-muted">{}</span>'
         '<span class="wb-space"></span>{}</div>{}{}</section>'
@@ -270,7 +274,7 @@ def charts(report: Mapping[str, Any], model: str) -> Markup:
         )
     note = f"always guessing “{majority['label']}” scores {parts.format_score(majority['share'])} %"
     return Markup('<div class="wb-grid" style="--least:420px">{}{}</div>').format(
-        parts.card("Label balance", balance, note=note), _length_card(report["lengths"], model)
+        parts.card("Label balance", balance, aside=_aside(note)), _length_card(report["lengths"], model)
     )
 
 
@@ -288,7 +292,11 @@ def _length_card(lengths: Mapping[str, Any] | None, model: str) -> Markup:
         drawing += Markup('<p class="wb-note">{}</p>').format(
             "Counted in words: the model’s own tokens need a model that can be loaded."
         )
-    return parts.card("Length", drawing, note=note)
+    return parts.card("Length", drawing, aside=_aside(note))
+
+
+def _aside(note: str) -> Markup:
+    return Markup('<span class="wb-note">{}</span>').format(note)
 
 
 def first_rows(
@@ -333,8 +341,14 @@ def _row(row: Mapping[str, Any], unit: str, numbered: bool) -> Markup:
     )
 
 
-def columns_line(report: Mapping[str, Any]) -> Markup:
-    """Which columns were taken."""
+def rows_head(report: Mapping[str, Any]) -> Markup:
+    """The title of the rows, and which columns were taken."""
+    return Markup(
+        '<div class="wb-rows-title"><h3 class="wb-h3">First rows</h3><span class="wb-note">{}</span></div>'
+    ).format(_columns_line(report))
+
+
+def _columns_line(report: Mapping[str, Any]) -> Markup:
     if not report["text"]:
         return Markup("")
     return Markup(

@@ -12,8 +12,8 @@ from workbench import presets
 from workbench.data import bundled
 from workbench.data.limits import MEGABYTE
 from workbench.data.limits import Limits as FileLimits
-from workbench.spec import Setting
-from workbench.ui import asking, data_report, parts
+from workbench.spec import DataSpec, Setting
+from workbench.ui import asking, data_report
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.frame import model_title
@@ -33,6 +33,7 @@ ENCODINGS = (
     ("Japanese (shift_jis)", "shift_jis"),
     ("Korean (euc-kr)", "euc-kr"),
 )
+_SPLIT_DEFAULTS = {name: getattr(DataSpec, name) for name in ("validation_share", "test_share", "split_seed")}
 _ASKS_FOR_MORE = ("columns", "encoding", "split")
 Updates = dict[Any, Any]
 
@@ -109,13 +110,22 @@ def _draw_report(at: dict[str, Any]) -> None:
             )
         with gr.Row(elem_classes="wb-fields"):
             at["validation_share"] = gr.Number(
-                0.15, label="Validation share", info="Picks the best moment of each run.", step=0.05
+                DataSpec.validation_share,
+                label="Validation share",
+                info="Picks the best moment of each run.",
+                step=0.05,
             )
             at["test_share"] = gr.Number(
-                0.2, label="Test share", info="Gives the figures of the table; no method sees it.", step=0.05
+                DataSpec.test_share,
+                label="Test share",
+                info="Gives the figures of the table; no method sees it.",
+                step=0.05,
             )
             at["split_seed"] = gr.Number(
-                0, label="Split seed", info="Another number draws other rows into the parts.", precision=0
+                DataSpec.split_seed,
+                label="Split seed",
+                info="Another number draws other rows into the parts.",
+                precision=0,
             )
             at["max_length"] = gr.Number(
                 Setting.max_length, label="Longest input", info="Tokens; what is longer is cut.", precision=0
@@ -181,8 +191,9 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         from pathlib import Path
 
         owner = owner_of(request)
-        source = keep_upload(context.store, Path(path), Path(path).name, owner)
-        yield from _shown(context, at, {**checked_plan(plan), "data": {"source": source}}, owner)
+        name = Path(path).name
+        data = {"source": keep_upload(context.store, Path(path), name, owner), "title": name}
+        yield from _shown(context, at, {**checked_plan(plan), "data": data}, owner)
 
     @say_errors
     def look_up_name(name: str, plan: Plan, request: gr.Request) -> Iterator[Updates]:
@@ -338,11 +349,11 @@ def _found(at: dict[str, Any], plan: Plan, report: dict[str, Any], look: dict[st
     usable = look["spec"] is not None
     title = str(plan["data"]["title"])
     return {
-        at["report"]: str(data_report.report_card(report, title)),
+        at["report"]: str(data_report.report_card(report, title, plan["data"].get("fixes") or ())),
         at["more"]: gr.Accordion(visible=True, open=True) if asks else gr.Accordion(visible=True),
         at["charts"]: str(data_report.charts(report, model_title(plan["model"]))),
         at["rows_panel"]: gr.Column(visible=bool(report["preview"])),
-        at["columns_line"]: str(_rows_head(report)),
+        at["columns_line"]: str(data_report.rows_head(report)),
         at["search"]: gr.Textbox(value="", visible=usable),
         at["rows"]: str(data_report.first_rows(report["preview"][:5], report)) if report["preview"] else "",
         at["fingerprint"]: str(data_report.fingerprint_line(report)),
@@ -350,23 +361,6 @@ def _found(at: dict[str, Any], plan: Plan, report: dict[str, Any], look: dict[st
         at["look"]: look,
         **_field_updates(at, plan, report),
     }
-
-
-def _rows_head(report: dict[str, Any]) -> str:
-    line = data_report.columns_line(report)
-    return str(parts.join(*[_heading("First rows"), _note(line)]))
-
-
-def _heading(title: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup('<h3 class="wb-h3">{}</h3>').format(title)
-
-
-def _note(text: Any) -> Any:
-    from markupsafe import Markup
-
-    return Markup('<span class="wb-note">{}</span>').format(text)
 
 
 def _field_updates(at: dict[str, Any], plan: Plan, report: dict[str, Any]) -> Updates:
@@ -377,8 +371,7 @@ def _field_updates(at: dict[str, Any], plan: Plan, report: dict[str, Any]) -> Up
         for name in ("text", "label")
     }
     updates[at["encoding"]] = data.get("encoding") or ""
-    defaults = {"validation_share": 0.15, "test_share": 0.2, "split_seed": 0}
-    updates |= {at[name]: data.get(name, default) for name, default in defaults.items()}
+    updates |= {at[name]: data.get(name, default) for name, default in _SPLIT_DEFAULTS.items()}
     updates |= {at[f"{part}_rows"]: data.get(f"{part}_rows") for part in ("train", "validation", "test")}
     updates[at["max_length"]] = setting_value(plan, "max_length")
     return updates
@@ -444,14 +437,13 @@ def with_fields(plan: Plan, values: dict[str, Any]) -> Plan:
     data = dict(plan["data"])
     for name in ("text", "label", "encoding"):
         data[name] = values.get(name) or None
-    for name, default in (("validation_share", 0.15), ("test_share", 0.2)):
-        data[name] = default if values.get(name) is None else float(values[name])
+    for name in ("validation_share", "test_share"):
+        data[name] = _SPLIT_DEFAULTS[name] if values.get(name) is None else float(values[name])
     data["split_seed"] = _whole(values.get("split_seed") or 0, "Split seed")
     for name in ("train_rows", "validation_rows", "test_rows"):
         given = values.get(name)
         data[name] = None if given in (None, "", 0) else _whole(given, name.replace("_", " ").capitalize())
-    defaults = {"validation_share": 0.15, "test_share": 0.2, "split_seed": 0}
-    kept = {k: v for k, v in data.items() if v is not None and defaults.get(k) != v}
+    kept = {k: v for k, v in data.items() if v is not None and _SPLIT_DEFAULTS.get(k) != v}
     return {**plan, "data": kept}
 
 

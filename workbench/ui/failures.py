@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,10 @@ def has_checkpoint(store: Store, run: Run) -> bool:
 def _card(store: Store, failure: Failure) -> Markup:
     first = failure.runs[0]
     title = f"{first.label} {TITLES.get(failure.code, 'failed')}{_which(failure)}"
-    messages = list(dict.fromkeys(run.reason.message for run in failure.runs if run.reason))
+    # Seeds fail at different steps for the same reason: said once.
+    messages = list(
+        {re.sub(r"\d+", "", r.reason.message): r.reason.message for r in failure.runs if r.reason}.values()
+    )
     body = Markup("<br>").join(
         [*messages[:2], *_last_good(store, failure.runs), "The runs stay in the table, marked failed."]
     )

@@ -46,7 +46,7 @@ def build(context: PageContext) -> Tab:
     """Draw the tab; everything in it comes from `refresh_inference`."""
     p = _draw()
     handlers = _Handlers(context)
-    inputs = [context.setting_id, p["drawn"], p["runs"]]
+    inputs = [context.setting_id, p["drawn"], p["runs"], p["every_seed"]]
     tab = Tab(handlers.refresh_inference, inputs, [p[name] for name in _PARTS], parts=p)
     _wire(context, p, handlers, tab)
     return tab
@@ -74,9 +74,13 @@ def _draw() -> dict[str, Any]:
                     js_on_load=page_file("ask.js").read_text(encoding="utf-8"),
                 )  # fmt: skip
                 p["agreement"] = html_block("", elem_classes="wb-agreement")
-            p["runs"] = gr.CheckboxGroup(
-                [], label="Runs", show_label=False, container=False, elem_classes="wb-run-chips"
-            )
+            with gr.Row(elem_classes="wb-chips-row"):
+                p["runs"] = gr.CheckboxGroup(
+                    [], label="Runs", show_label=False, container=False, elem_classes="wb-run-chips"
+                )
+                p["every_seed"] = gr.Checkbox(
+                    False, label="every seed", container=False, visible=False, elem_classes="wb-every-seed"
+                )
         p["panes"] = html_block("")
     return p
 
@@ -88,7 +92,7 @@ class _Handlers:
         self.context = context
 
     def refresh_inference(
-        self, setting_id: str | None, drawn: str, ticked: Sequence[str], request: gr.Request
+        self, setting_id: str | None, drawn: str, ticked: Sequence[str], every: bool, request: gr.Request
     ) -> list[Any]:
         """New chips when runs finished or the setting changed; ticks and answers stay while their runs do."""
         owner = owner_of(request)
@@ -106,7 +110,8 @@ class _Handlers:
             same = drawn.split(" ", 1)[0] == str(chosen)
             ids = [run.id for run in finished]
             kept = [run_id for run_id in ticked if run_id in ids] if same else []
-            new["runs"], values = _run_chips(finished, kept)
+            new["runs"], values = _run_chips(finished, kept, every)
+            new["every_seed"] = gr.update(visible=len(finished) > len({r.spec.choice.id for r in finished}))
             shown_panes = panes_for(_in_order(finished, values), _score_name(finished))
             new["run"] = gr.update(value=_run_words(values))
             new["examples"] = str(_examples_html(self._rows(finished[0])))
@@ -122,6 +127,14 @@ class _Handlers:
         owner = owner_of(request)
         runs = [run_of(self.context, str(run_id), owner) for run_id in ticked[:MOST_PANES]]
         return _in_order(runs, [run.id for run in runs])
+
+    @say_errors
+    def offer_seeds(
+        self, setting_id: str | None, ticked: Sequence[str], every: bool, request: gr.Request
+    ) -> Any:
+        """Chips for every seed, or for the best of each method; what is ticked stays."""
+        _, runs = shown.setting_and_runs(self.context, setting_id, owner_of(request))
+        return _run_chips([run for run in runs if run.state == "finished"], ticked, every)[0]
 
     @say_errors
     def draw_panes(self, ticked: Sequence[str], answers: Answers, request: gr.Request) -> tuple[str, Any]:
@@ -228,19 +241,19 @@ def _examples_html(rows: Mapping[str, str]) -> Markup:
     )
 
 
-def _run_chips(finished: Sequence[Run], kept: Sequence[str]) -> tuple[Any, list[str]]:
-    """One chip per finished run. Ticked unless the reader chose: the best seed of each method."""
+def _run_chips(finished: Sequence[Run], kept: Sequence[str], every: bool) -> tuple[Any, list[str]]:
+    """One chip per method, for its best seed, or one for every seed. All best ones are ticked unless the reader chose."""
     best: dict[str, Run] = {}
     for run in finished:
         other = best.get(run.spec.choice.id)
         if other is None or (shown.score_of(run) or 0) > (shown.score_of(other) or 0):
             best[run.spec.choice.id] = run
+    offered = [run.id for run in (finished if every else best.values())]
     value = list(kept) or [run.id for run in best.values()][: MOST_PANES - 2]
-    choices = [
-        (f"{run.label}, seed {run.spec.seed}", run.id)
-        for run in _in_order(finished, [r.id for r in finished])
-    ]
-    return gr.update(choices=choices, value=value), value
+    chips = _in_order(finished, [*offered, *value])
+    return gr.update(
+        choices=[(f"{run.label}, seed {run.spec.seed}", run.id) for run in chips], value=value
+    ), value
 
 
 def _in_order(runs: Sequence[Run], ids: Sequence[str]) -> list[Run]:
@@ -280,6 +293,7 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     p["empty"].action(go_to_methods, None, context.tabs, **QUIET)
     p["examples"].action(h.take_example, context.setting_id, p["text"], **QUIET)
     p["runs"].input(h.draw_panes, [p["runs"], p["answers"]], [p["panes"], p["run"]], **QUIET)
+    p["every_seed"].input(h.offer_seeds, [context.setting_id, p["runs"], p["every_seed"]], p["runs"], **QUIET)
     p["run"].click(
         h.ask_all,
         [p["runs"], p["text"], p["answers"]],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,11 @@ from workbench.machine import memory_bytes
 from workbench.process import is_alive
 from workbench.result import Run
 from workbench.ui.parts import bar, format_bytes
+from workbench.ui.parts.numbers import NBSP
 
 MOST_CORES = 16
+LOOK_SECONDS = 1.5
+psutil.cpu_percent(percpu=True)  # the first look has nothing to compare with
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def look(folder: Path, runs: Sequence[Run]) -> Load:
     """Ask the system. Loads of cores are since the last look, by whoever looked."""
     total = memory_bytes()
     disk = shutil.disk_usage(folder)
-    cores = psutil.cpu_percent(percpu=True)
+    cores = _core_loads(round(time.monotonic() / LOOK_SECONDS))
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(len(cores))
     return Load(
         cores=tuple(cores[core] / 100 for core in allowed if core < len(cores)),
@@ -47,6 +52,13 @@ def look(folder: Path, runs: Sequence[Run]) -> Load:
             (f"{run.label} seed {run.spec.seed}", size) for run in runs if (size := resident_bytes(run))
         ),
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _core_loads(moment: int) -> list[float]:
+    """One look for all tabs: psutil measures since the last one, and two close together would both read nothing."""
+    del moment  # part of the cache key
+    return psutil.cpu_percent(percpu=True)
 
 
 def resident_bytes(run: Run) -> int | None:
@@ -63,7 +75,7 @@ def resident_bytes(run: Run) -> int | None:
 def machine_card(load: Load) -> Markup:
     busy = sum(load.cores) / len(load.cores) if load.cores else 0.0
     columns = Markup("").join(
-        Markup('<i style="height:{:.0f}%"></i>').format(max(core * 100, 2))
+        Markup('<i style="--busy-share:{:.0f}%"></i>').format(max(core * 100, 3))
         for core in load.cores[:MOST_CORES]
     )
     rows = [
@@ -88,12 +100,15 @@ def machine_card(load: Load) -> Markup:
 
 
 def _row(label: str, used: int, total: int) -> Markup:
+    amount, whole = _in_one_unit(used, total)
     return Markup(
-        '<div class="wb-load"><div class="wb-row wb-small"><span class="wb-two wb-cut">{}</span><span class="wb-space"></span>'
-        '<span class="wb-number"><b>{}</b><span class="wb-unit"> of {}</span></span></div>{}</div>'
-    ).format(
-        label,
-        format_bytes(used),
-        format_bytes(total),
-        bar(used, total, label=f"{label}: {format_bytes(used)} of {format_bytes(total)}"),
-    )
+        '<div class="wb-load"><div class="wb-row wb-small"><span class="wb-two wb-cut" title="{0}">{0}</span>'
+        '<span class="wb-space"></span><span class="wb-number"><b>{1}</b><span class="wb-unit"> of {2}</span></span></div>{3}</div>'
+    ).format(label, amount, whole, bar(used, total, label=f"{label}: {amount} of {whole}"))
+
+
+def _in_one_unit(used: int, total: int) -> tuple[str, str]:
+    """`3.1` of `15.6 GiB`; a small amount keeps a unit of its own."""
+    amount, whole = format_bytes(used), format_bytes(total)
+    unit = whole.rpartition(NBSP)[2]
+    return amount.removesuffix(NBSP + unit), whole

@@ -96,7 +96,7 @@ def _draw_head(at: dict[str, Any]) -> None:
 
 
 def _draw_model(context: PageContext, at: dict[str, Any]) -> None:
-    kinds = [("Embedded", "embedded"), ("Hub", "hub"), ("Folder", "folder"), ("Earlier run", "run")]
+    kinds = [("Embedded", "embedded"), ("Hub", "hub"), ("Folder", "folder"), ("Run", "run")]
     if context.hosted:
         kinds = [kind for kind in kinds if kind[1] != "folder"]
     html_block('<h3 class="wb-h3">Base model</h3>')
@@ -117,7 +117,7 @@ def _draw_model(context: PageContext, at: dict[str, Any]) -> None:
         at["folder_go"] = gr.Button("Take this folder", size="sm")
     with gr.Column(visible=False) as at["run_panel"]:
         at["run"] = gr.Dropdown(
-            [], value=None, label="Finished run", info="Train on from where it ended: staged fine-tuning."
+            [], value=None, label="Earlier run", info="Train on from where it ended: staged fine-tuning."
         )
     at["facts"] = html_block("")
 
@@ -162,7 +162,7 @@ def _draw_options(context: PageContext, at: dict[str, Any], plan: Plan, key: str
         new = change_options(checked_plan(plan), key, options, rate)
         if new != plan:
             yield {context.plan: new}
-        yield from _counted(context, at, new, key, words, owner_of(request))
+        yield from _counted(context, at, new, key, words, owner_of(request), ticks=False)
 
     for component in components:
         component.input(
@@ -208,9 +208,19 @@ def _model_outputs(at: dict[str, Any]) -> list[Any]:
 
 
 def _counted(
-    context: PageContext, at: dict[str, Any], plan: Plan, opened: str, words: str, owner: str | None
+    context: PageContext,
+    at: dict[str, Any],
+    plan: Plan,
+    opened: str,
+    words: str,
+    owner: str | None,
+    *,
+    ticks: bool = True,
 ) -> Iterator[Updates]:
-    """Cards, drawer and footer of a plan: at once with what is known, then with what had to be asked."""
+    """Cards, drawer and footer of a plan: at once with what is known, then with what had to be asked.
+
+    Without `ticks` the boxes are left as the reader has them: an answer must not undo a tick made meanwhile.
+    """
     words = (words or "").strip()
     store, model, task = context.store, plan["model"], plan["task"]
     labels = (plan["data"] or {}).get("labels") or LABELS
@@ -219,7 +229,7 @@ def _counted(
     counts = {
         key: asking.known_count(store, model, owner, choice, task, labels) for key, choice in asked.items()
     }
-    yield _plan_updates(context, at, plan, opened, reasons, counts, words)
+    yield _plan_updates(at, plan, opened, reasons, counts, words, ticks)
     if reasons is not None and all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
         return
     try:
@@ -230,7 +240,7 @@ def _counted(
         gr.Warning(f"What the methods train can’t be counted: {parts.join(sentence_of(error))}", duration=10)
         return
     counts = dict(zip(fitting, rows))
-    yield _plan_updates(context, at, plan, opened, reasons, counts, words)
+    yield _plan_updates(at, plan, opened, reasons, counts, words, ticks=False)
 
 
 def _all_choices(plan: Plan) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -245,13 +255,13 @@ def _all_choices(plan: Plan) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def _plan_updates(
-    context: PageContext,
     at: dict[str, Any],
     plan: Plan,
     opened: str,
     reasons: Mapping[str, str | None] | None,
     counts: Mapping[str, Mapping[str, Any] | None],
     words: str,
+    ticks: bool,
 ) -> Updates:
     groups = method_cards.card_groups(plan, reasons, counts, words)
     found = len({method_of(card.key) for group in groups for card in group.cards})
@@ -259,7 +269,7 @@ def _plan_updates(
     reason = (reasons or {}).get(method.name)
     count = {"reason": reason} if reason else counts.get(opened)
     return {
-        at["grid"]: redraw(groups, ticked=ticked_keys(plan), opened=opened),
+        at["grid"]: redraw(groups, ticked=ticked_keys(plan) if ticks else None, opened=opened),
         at["title"]: str(method_cards.title_line(plan, reasons, words, found)),
         at["footer"]: str(method_cards.plan_footer(plan, counts)),
         at["queue"]: gr.Button(method_cards.queue_label(plan), interactive=bool(plan["choices"])),
@@ -267,13 +277,16 @@ def _plan_updates(
         at["drawer_head"]: str(method_cards.drawer_head(opened)),
         at["card_panel"]: str(method_cards.drawer_card(method)),
         at["code"]: _code(plan, opened),
-        at[
-            "command"
-        ]: "<p class='wb-note'>Save it as my-comparison.yaml, then: <span class='wb-mono'>workbench run"
-        " my-comparison.yaml</span></p>",
+        at["command"]: _COMMAND,
         at["again"]: gr.Button(f"Add {method.title} again, other options", interactive=not reason),
         at["take_out"]: gr.Button(visible=opened != method.name),
     }
+
+
+_COMMAND = (
+    '<p class="wb-note">Kept as my-comparison.yaml, it runs without the page:'
+    ' <span class="wb-mono">workbench run my-comparison.yaml</span></p>'
+)
 
 
 def _code(plan: Plan, key: str) -> str:
@@ -288,13 +301,12 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     fields = [at[name] for name in setting_form.ORDER]
 
     def changed(
-        plan: Plan, before: Any, opened: str | None, words: str, request: gr.Request
+        plan: Plan, before: Any, opened: str | None, words: str, request: gr.Request, ticks: bool = False
     ) -> Iterator[Updates]:
         if plan != before:
             yield {context.plan: plan}
-        yield from _counted(
-            context, at, plan, opened or next(iter(registry.methods())), words, owner_of(request)
-        )
+        shown = opened or next(iter(registry.methods()))
+        yield from _counted(context, at, plan, shown, words, owner_of(request), ticks=ticks)
 
     @say_errors
     def take_ticks(
@@ -310,7 +322,7 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         plan: Plan, opened: str | None, words: str, request: gr.Request
     ) -> Iterator[Updates]:
         new = tick_methods(checked_plan(plan), workshop_five())
-        yield from changed(new, plan, opened, words, request)
+        yield from changed(new, plan, opened, words, request, ticks=True)
 
     @say_errors
     def tick_all_that_fit(
@@ -323,16 +335,16 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
             for name, m in registry.methods().items()
             if not reasons.get(name) and plan["task"] in m.tasks
         ]
-        yield from changed(tick_methods(plan, fits), plan, opened, words, request)
+        yield from changed(tick_methods(plan, fits), plan, opened, words, request, ticks=True)
 
     @say_errors
     def clear_ticks(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
-        yield from changed(with_ticks(checked_plan(plan), []), plan, opened, words, request)
+        yield from changed(with_ticks(checked_plan(plan), []), plan, opened, words, request, ticks=True)
 
     @say_errors
     def find_method(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
         shown = opened or next(iter(registry.methods()))
-        yield from _counted(context, at, checked_plan(plan), shown, words, owner_of(request))
+        yield from _counted(context, at, checked_plan(plan), shown, words, owner_of(request), ticks=False)
 
     @say_errors
     def change_same_for_all(
@@ -360,7 +372,7 @@ def _wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
         plan = checked_plan(plan)
         entry_of(plan, event.key)
         yield {at["opened"]: event.key}
-        yield from _counted(context, at, plan, event.key, words, owner_of(request))
+        yield from _counted(context, at, plan, event.key, words, owner_of(request), ticks=False)
 
     @say_errors
     def add_method_again(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:

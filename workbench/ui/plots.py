@@ -22,6 +22,8 @@ INSIDE = HEIGHT - TOP - BOTTOM
 LABEL_GAP = 14
 LABEL_LENGTH = 17
 GREY = "#626F7C"
+# As in tokens.css: Plotly places a text by the width it has in this font.
+FONT = "Inter, system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 # Narrower than the plot ever is on a desk: labels placed for this width stay apart on a wider one.
 NOMINAL_WIDTH = 380.0
 
@@ -77,7 +79,7 @@ def _figure(title: str, unit: str) -> go.Figure:
     figure.update_layout(
         height=HEIGHT, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM}, showlegend=False,
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", template="none",
-        font={"size": 11.5, "color": GREY}, hovermode="closest", dragmode=False,
+        font={"size": 11.5, "color": GREY, "family": FONT}, hovermode="closest", dragmode=False,
         hoverlabel={"align": "left", "bgcolor": "#FFFFFF", "bordercolor": GREY},
     )  # fmt: skip
     axis: dict[str, Any] = {
@@ -148,13 +150,16 @@ def _name_lines(
     room = int(INSIDE / 11)
     for group, outside in ((at_end[:room], True), (on_the_way[:room], False)):
         wanted = [min(max(line.y[-1] * scale, low), high) for line in group]
-        for line, y in zip(group, spread(wanted, LABEL_GAP * pixel, low, high)):
+        # On the way a name stands a little above the curve's last point.
+        lift = 0.0 if outside else 13 * pixel
+        for line, y in zip(group, spread([w + lift for w in wanted], LABEL_GAP * pixel, low, high + lift)):
             word = {"failed": ", failed", "lost": ", lost"}.get(line.ended, ", live" if line.live else "")
             text = _safe(_short(line.label, LABEL_LENGTH)) + word
+            left = not outside and line.x[-1] > 0.55 * end
             figure.add_annotation(
                 text=f"<b>{text}</b>" if word else text, x=1 if outside else line.x[-1],
-                xref="paper" if outside else "x", y=y, xanchor="left", xshift=9, showarrow=False,
-                font={"size": 11.5},
+                xref="paper" if outside else "x", y=y, xanchor="right" if left else "left",
+                xshift=-9 if left else 9, showarrow=False, font={"size": 11.5},
             )  # fmt: skip
 
 
