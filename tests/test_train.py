@@ -30,8 +30,9 @@ def bert(tmp_path_factory):
     return tiny_folder("bert", tmp_path_factory.mktemp("models"))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread():
+    """Several threads for models this small wait for each other, and sums in another order are other sums."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -308,13 +309,9 @@ def test_a_learning_rate_out_of_all_bounds_diverges_for_real(decoder, tmp_path):
     spec = tiny_spec(
         decoder, "full", learning_rate=100, warmup_share=0.0, gradient_clip=0, budget=Budget("steps", 60)
     )
-    with torch.no_grad():
-        try:
-            result, _ = run(spec, tmp_path)
-        except TrainingFailed as failed:
-            assert failed.reason.code == "diverged"
-        else:
-            assert result.metrics["accuracy"] < 0.8
+    with pytest.raises(TrainingFailed) as failed:
+        run(spec, tmp_path)
+    assert failed.value.reason.code == "diverged"
 
 
 def test_a_gradient_that_is_not_finite_counts_as_divergence(decoder, tmp_path, monkeypatch):
@@ -478,13 +475,13 @@ def test_a_resumed_run_ends_as_an_unbroken_one(bert, tmp_path, method, accumulat
 def test_a_torn_checkpoint_is_skipped_with_a_word(decoder, tmp_path):
     spec = tiny_spec(decoder, "head")
     with pytest.raises(Cancelled):
-        run(spec, tmp_path, Heard(stop_after=6), checkpoint_seconds=0.0)
+        run(spec, tmp_path, Heard(stop_after=5), checkpoint_seconds=0.0)
     newest, _ = checkpoints.newest_complete(tmp_path / "checkpoints")
     (newest / checkpoints.MARKER).unlink()
     (newest / "trainer_state.json").unlink()
     result, heard = run(spec, tmp_path)
-    assert heard.of("started")[0]["step"] == 5
-    assert any("checkpoint-6 is not complete" in w["message"] for w in heard.of("warning"))
+    assert heard.of("started")[0]["step"] == 4
+    assert any("checkpoint-5 is not complete" in w["message"] for w in heard.of("warning"))
     assert result.steps == 12
 
 

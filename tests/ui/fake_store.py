@@ -179,8 +179,8 @@ def _outcomes(one: RunSpec) -> list[dict[str, Any]]:
     """Rows share their difficulty over all methods, as real test rows do."""
     hard = np.random.default_rng(7).normal(size=TEST_ROWS)
     gold = np.random.default_rng(8).integers(0, 2, size=TEST_ROWS)
-    luck = _noise(one, 1).normal(0, 0.45, size=TEST_ROWS)
-    wanted = METHODS[one.choice.method].accuracy + float(_noise(one, 2).normal(0, 0.006))
+    luck = _noise(one, 1).normal(0, 0.2, size=TEST_ROWS)
+    wanted = METHODS[one.choice.method].accuracy + float(_noise(one, 2).normal(0, 0.003))
     right = (hard + luck).argsort().argsort() < wanted * TEST_ROWS
     rows = []
     for answer, good in zip(gold, right):
@@ -218,7 +218,7 @@ def _result(one: RunSpec, outcomes: Sequence[Mapping[str, Any]], steps: int) -> 
         trainable_parameters=facts.trainable,
         head_parameters=768,
         method_parameters=facts.trainable - 768,
-        total_parameters=BASE_WEIGHTS + (0 if one.choice.method == "full" else facts.trainable),
+        total_parameters=BASE_WEIGHTS + (768 if one.choice.method == "full" else facts.trainable),
         base_parameters=BASE_WEIGHTS,
         peak_memory_bytes=int(facts.memory * MIB),
         peak_memory_source="tensors",

@@ -29,18 +29,38 @@ def look_at_data(
     anew: bool = False,
 ) -> dict[str, Any]:
     """The doctor's report on a plan's data and the spec of what was prepared and kept (None where something blocks)."""
-    source = str(data["source"])
-    path = located(store, source, owner)
-    upload = path if source.startswith(PREFIX) else None
-    arguments = {k: v for k, v in data.items() if k not in ("title", "fingerprint", "labels", "rows")}
-    stamp = [_stamp(p) for p in (path, *(data.get("parts") or {}).values())]
-    key = canonical_json(["data", str(store.folder), arguments, upload, stamp, model, max_length])
+    key, arguments, upload = _data_question(store, data, model, max_length, owner)
     return _remembered(
         key,
         lambda: _call("look_at_data", str(store.folder), arguments, upload, model, max_length),
         anew=anew,
         worth=lambda look: look["spec"] is not None,
     )
+
+
+def is_data_known(
+    store: Store, data: Mapping[str, Any], model: str, max_length: int, owner: str | None
+) -> bool:
+    """Whether `look_at_data` would answer at once."""
+    try:
+        key, _, _ = _data_question(store, data, model, max_length, owner)
+    except ValueError:
+        return False
+    with _lock:
+        return key in _answers
+
+
+def _data_question(
+    store: Store, data: Mapping[str, Any], model: str, max_length: int, owner: str | None
+) -> tuple[str, dict[str, Any], str | None]:
+    """The question's key, the arguments of data.prepare, and where an uploaded file lies."""
+    source = str(data["source"])
+    path = located(store, source, owner)
+    upload = path if source.startswith(PREFIX) else None
+    arguments = {k: v for k, v in data.items() if k not in ("title", "fingerprint", "labels", "rows")}
+    stamp = [_stamp(p) for p in (path, *(data.get("parts") or {}).values())]
+    key = canonical_json(["data", str(store.folder), arguments, upload, stamp, model, max_length])
+    return key, arguments, upload
 
 
 def find_rows(store: Store, fingerprint: str, words: str, model: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def draw() -> dict[str, Any]:
             with gr.Row(elem_classes="wb-card-head"):
                 html_block(str(title("One run, label by label", "")))
                 p["detail_run"] = gr.Dropdown(
-                    [], label="Run", show_label=False, container=False, elem_classes="wb-log-run"
+                    [], label="Run", show_label=False, container=False, elem_classes="wb-detail-run"
                 )
             p["detail"] = html_block("")
         with (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from workbench.compare import Comparison
 from workbench.curves import XAxis, scatter_points, seed_lines
@@ -20,13 +21,16 @@ from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_
 from workbench.ui.curve_table import learning_table, scatter_table
 from workbench.ui.downloads import commands, preset_yaml, write_downloads
 from workbench.ui.failures import failures
-from workbench.ui.parts import badge, page_title
+from workbench.ui.parts import icon, page_title
 from workbench.ui.plots import curve_figure, scatter_figure
 from workbench.ui.run_detail import detail_html
 from workbench.ui.run_list import run_list
 from workbench.ui.setting_facts import facts_card
 from workbench.ui.verdicts import verdicts_card
 
+ONE_SETTING = Markup('<span class="wb-badge wb-busy">{}one setting: all rows are comparable</span>').format(
+    icon("ok", 12)
+)
 _PARTS = (
     *("head", "chooser", "empty", "body", "verdicts", "facts", "table_title", "table", "grid"),
     *("scatter", "scatter_table", "learning", "learning_table", "detail_run", "detail", "runs"),
@@ -79,7 +83,7 @@ class _Handlers:
         if found is None:
             new |= {"head": str(page_title("Compare")), "chooser": gr.update(visible=False)}
             return [new[name] for name in _PARTS]
-        new["head"] = str(page_title("Compare", badge("ok", "one setting: all rows are comparable")))
+        new["head"] = str(page_title("Compare", ONE_SETTING))
         new["chooser"] = shown.show_choices(self.context, owner, chosen)
         new["verdicts"] = str(verdicts_card(found, every=every))
         new["facts"] = str(facts_card(found))

@@ -69,7 +69,7 @@ class _Drawing:
 def _row(row: Row, drawing: _Drawing) -> TableRow:
     score = drawing.comparison.metric
     failed = sum(row.states.get(state, 0) for state in _BADLY_ENDED)
-    if not row.reference and row.mean(score) is None and failed and not _under_way(row):
+    if not row.reference and row.mean(score) is None and failed:
         return TableRow(row.key, _failed_cells(row, failed, drawing), "failed", row.family)
     cells = {name: _cell(row, name, drawing) for name in _measured(row)}
     cells |= {"name": _name(row, failed), "whisker": _whisker(row, drawing)}
@@ -112,18 +112,23 @@ def _with_spread(text: str, cell: Interval, kind: str) -> Markup:
 
 
 def _name(row: Row, failed: int) -> Cell:
-    notes = []
+    notes: list[str | Markup] = []
+    done, total = row.states.get("finished", 0), sum(row.states.values())
     if failed:
-        notes.append(badge("fail", f"{failed} of {sum(row.states.values())} {_ended_word(row)}"))
+        word = f"{failed} of {total} {_ended_word(row)}"
+        notes.append(
+            Markup('<span class="wb-note wb-bad" title="{}">{} {}</span>').format(
+                word, failed, _ended_word(row)
+            )
+        )
     if _under_way(row):
-        notes.append(badge("busy", f"{row.states.get('finished', 0)} of {sum(row.states.values())} done"))
+        words = f"{done} of {total} runs done"
+        notes.append(Markup('<span class="wb-note" title="{}">{} of {}</span>').format(words, done, total))
     html = Markup(
-        '<span class="wb-name"><span class="wb-cut" title="{0}">{0}</span><span class="wb-row">{1}{2}</span></span>'
+        '<span class="wb-name"><span class="wb-cut" title="{0}">{0}</span><span class="wb-space"></span>{1}{2}</span>'
     )
-    return Cell(
-        html.format(row.label, join(*notes), chip(row.family, "Reference" if row.reference else None)),
-        row.label,
-    )
+    family = chip(row.family, "Reference" if row.reference else None)
+    return Cell(html.format(row.label, join(*notes, between=" "), family), row.label)
 
 
 def _whisker(row: Row, drawing: _Drawing) -> Cell:

@@ -312,18 +312,21 @@ def _shown(
     unless its data turn out to be others than it says."""
     data = plan["data"]
     chosen = (data or {}).get("source")
-    kind = source_kind(chosen)
-    start = _panels(at, kind) | {at["kind"]: kind}
-    start[at["bundled"]] = gr.update(
-        value=str(data_report.bundled_cards(bundled(), chosen)), visible=kind == "bundled"
-    )
+    start: Updates = {at["bundled"]: str(data_report.bundled_cards(bundled(), chosen))}
     if data is None:
         yield start | _empty(at)
         return
+    if keep:
+        start |= _panels(at, source_kind(chosen)) | {at["kind"]: source_kind(chosen)}
+        start[at["bundled"]] = gr.update(
+            value=str(data_report.bundled_cards(bundled(), chosen)), visible=source_kind(chosen) == "bundled"
+        )
     title = data.get("title") or shown_source(str(chosen)).rstrip("/").split("/")[-1]
     work = f"Reading {title} and counting its lengths in tokens of {model_title(plan['model'])}"
-    yield start | {at["report"]: str(data_report.working(work)), at["next"]: gr.Button(visible=False)}
     max_length = setting_value(plan, "max_length")
+    if anew or not asking.is_data_known(context.store, data, plan["model"], max_length, owner):
+        start |= {at["report"]: str(data_report.working(work)), at["next"]: gr.Button(visible=False)}
+    yield start
     try:
         look = asking.look_at_data(context.store, data, plan["model"], max_length, owner, anew=anew)
     except Exception as error:

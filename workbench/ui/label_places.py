@@ -39,13 +39,18 @@ _Box = tuple[float, float, float, float]
 
 
 def label_places(
-    points: Sequence[tuple[float, float]], labels: Sequence[str], width: float, height: float
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+    width: float,
+    height: float,
+    strokes: Sequence[tuple[float, float, float, float]] = (),
 ) -> list[Place | None]:
-    """A place for each label among the points of a plot; None where there is no free one (the point keeps its hover)."""
+    """A place for each label among the points of a plot and off its strokes (upright boxes: left, top, right, bottom);
+    None where there is no free one: the point keeps its hover."""
     taken: list[_Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     places: list[Place | None] = []
     for i, ((x, y), label) in enumerate(zip(points, labels)):
-        others = taken[:i] + taken[i + 1 :]
+        others = [*taken[:i], *taken[i + 1 :], *strokes]
         found = None
         for place in _CANDIDATES:
             box = _box(x, y, label, place)

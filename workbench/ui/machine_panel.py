@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from markupsafe import Markup
@@ -20,8 +21,7 @@ from workbench.ui.parts import bar, format_bytes
 from workbench.ui.parts.numbers import NBSP
 
 MOST_CORES = 16
-LOOK_SECONDS = 1.5
-psutil.cpu_percent(percpu=True)  # the first look has nothing to compare with
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Load:
 
 
 def look(folder: Path, runs: Sequence[Run]) -> Load:
-    """Ask the system. Loads of cores are since the last look, by whoever looked."""
+    """Ask the system."""
     total = memory_bytes()
     disk = shutil.disk_usage(folder)
-    cores = _core_loads(round(time.monotonic() / LOOK_SECONDS))
+    cores = _cores.loads()
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(len(cores))
     return Load(
-        cores=tuple(cores[core] / 100 for core in allowed if core < len(cores)),
+        cores=tuple(cores[core] for core in allowed if core < len(cores)),
         memory_used=min(int(psutil.virtual_memory().used), total),
         memory_total=total,
         disk_used=disk.used,
@@ -54,11 +54,31 @@ def look(folder: Path, runs: Sequence[Run]) -> Load:
     )
 
 
-@functools.lru_cache(maxsize=1)
-def _core_loads(moment: int) -> list[float]:
-    """One look for all tabs: psutil measures since the last one, and two close together would both read nothing."""
-    del moment  # part of the cache key
-    return psutil.cpu_percent(percpu=True)
+class _Cores:
+    """How busy each core was since an earlier look. psutil's own memory is per thread, and handlers change threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at, self._before = time.monotonic(), psutil.cpu_times(percpu=True)
+        self._loads: list[float] = [0.0] * len(self._before)
+
+    def loads(self) -> list[float]:
+        with self._lock:
+            if time.monotonic() - self._at >= LOOK_SECONDS:
+                now = psutil.cpu_times(percpu=True)
+                self._loads = [_busy(old, new) for old, new in zip(self._before, now)]
+                self._at, self._before = time.monotonic(), now
+            return self._loads
+
+
+def _busy(before: Any, now: Any) -> float:
+    """The share of time that was not idle."""
+    spent = sum(now) - sum(before)
+    idle = now.idle - before.idle + getattr(now, "iowait", 0.0) - getattr(before, "iowait", 0.0)
+    return min(max(1 - idle / spent, 0.0), 1.0) if spent > 0 else 0.0
+
+
+_cores = _Cores()
 
 
 def resident_bytes(run: Run) -> int | None:

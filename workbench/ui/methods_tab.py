@@ -68,17 +68,18 @@ def build(context: PageContext) -> Tab:
         first = opened or next(iter(ticked_keys(plan)), None) or "lora"
         first = first if method_of(first) in registry.methods() else next(iter(registry.methods()))
         start: Updates = dict(zip((at[name] for name in setting_form.ORDER), setting_form.values_of(plan)))
-        start |= _model_updates(context, at, plan, owner_of(request))
-        if opened != first:
-            start[at["opened"]] = first
-        yield start
-        yield from _counted(context, at, plan, first, words, owner_of(request))
+        owner = owner_of(request)
+        yield start | _model_updates(context, at, plan, owner)
+        asking.known_modules(context.store, plan["model"], owner, plan["task"])
+        yield {at["opened"]: first, at["form_of"]: _form_of(plan, first)}
+        yield from _counted(context, at, plan, first, words, owner)
 
     outputs = [
         *_plan_outputs(context, at),
         *_model_outputs(at),
         *(at[name] for name in setting_form.ORDER),
         at["opened"],
+        at["form_of"],
     ]
     return Tab(say_errors(show_methods), [context.plan, at["opened"], at["search"]], outputs, parts=at)
 
@@ -124,6 +125,8 @@ def _draw_model(context: PageContext, at: dict[str, Any]) -> None:
 
 def _draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
     at["opened"] = gr.State(None)
+    # The form is drawn from this alone, not from the plan: typing in it changes the plan, and must not redraw it.
+    at["form_of"] = gr.State(None)
     at["drawer_head"] = html_block("")
     at["panel"] = segmented(
         [("Options", "options"), ("Card", "card"), ("Code", "code")], "options", label="Drawer"
@@ -131,11 +134,13 @@ def _draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
     with gr.Column(elem_classes="wb-form") as at["options_panel"]:
 
         @gr.render(
-            inputs=[context.plan, at["opened"]], triggers=[at["opened"].change], concurrency_limit=None
+            inputs=[at["form_of"]],
+            triggers=[at["form_of"].change],
+            concurrency_limit=1,  # Gradio loses count of its own events when two renders of one session overlap
         )
-        def draw_options(plan: Plan, key: str | None, request: gr.Request) -> None:
-            if key is not None:
-                _draw_options(context, at, checked_plan(plan), key, owner_of(request))
+        def draw_options(form_of: dict[str, Any] | None, request: gr.Request) -> None:
+            if form_of is not None:
+                _draw_options(context, at, form_of, owner_of(request))
 
         at["count"] = html_block("")
         with gr.Row(elem_classes="wb-line"):
@@ -365,26 +370,25 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
 
 
 def _wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
-    outputs = [*_plan_outputs(context, at), at["opened"]]
+    outputs = [*_plan_outputs(context, at), at["opened"], at["form_of"]]
 
     @say_errors
     def open_method(plan: Plan, words: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         plan = checked_plan(plan)
-        entry_of(plan, event.key)
-        yield {at["opened"]: event.key}
+        yield {at["opened"]: event.key, at["form_of"]: _form_of(plan, event.key)}
         yield from _counted(context, at, plan, event.key, words, owner_of(request), ticks=False)
 
     @say_errors
     def add_method_again(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
         new, key = add_again(checked_plan(plan), opened)
-        yield {context.plan: new, at["opened"]: key}
+        yield {context.plan: new, at["opened"]: key, at["form_of"]: _form_of(new, key)}
         yield from _counted(context, at, new, key, words, owner_of(request))
 
     @say_errors
     def take_method_out(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
         first = method_of(opened)
         new = remove_again(checked_plan(plan), opened) if opened != first else checked_plan(plan)
-        yield {context.plan: new, at["opened"]: first}
+        yield {context.plan: new, at["opened"]: first, at["form_of"]: _form_of(new, first)}
         yield from _counted(context, at, new, first, words, owner_of(request))
 
     def show_panel(name: str) -> Updates:
@@ -404,7 +408,7 @@ def _wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
 
 
 def _wire_model(context: PageContext, at: dict[str, Any]) -> None:
-    outputs = [*_plan_outputs(context, at), *_model_outputs(at)]
+    outputs = [*_plan_outputs(context, at), *_model_outputs(at), at["form_of"]]
 
     def show_model_kind(kind: str, request: gr.Request) -> Updates:
         shown: Updates = {at["models"]: gr.update(visible=kind == "embedded")}
@@ -443,8 +447,13 @@ def _wire_model(context: PageContext, at: dict[str, Any]) -> None:
             }  # fmt: skip
             return
         new = {**before, "model": ref}
-        yield {context.plan: new, **_model_updates(context, at, new, owner)}
-        yield from _counted(context, at, new, opened or next(iter(registry.methods())), words, owner)
+        shown = opened or next(iter(registry.methods()))
+        yield {
+            context.plan: new,
+            at["form_of"]: _form_of(new, shown),
+            **_model_updates(context, at, new, owner),
+        }
+        yield from _counted(context, at, new, shown, words, owner)
 
     @say_errors
     def choose_embedded(

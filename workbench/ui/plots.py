@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -40,8 +41,10 @@ def curve_figure(
         _add_line(figure, line, scale, "%" if share else "")
     for line in lines:
         _add_band(figure, line, scale)
-    _name_lines(figure, lines, scale, low, high, end)
-    figure.update_xaxes(range=[0, end * 1.005], title_text=x_title)
+    begin = min((line.x[0] for line in lines), default=0.0)
+    first = begin - 0.04 * (end - begin) if begin > 0.1 * end else 0.0
+    _name_lines(figure, lines, scale, (low, high), (first, end))
+    figure.update_xaxes(range=[first, end + 0.005 * (end - first)], title_text=x_title)
     figure.update_yaxes(range=[low, high], nticks=7)
     return figure
 
@@ -141,9 +144,14 @@ def _y_range(lines: Sequence[Line], scale: float, share: bool) -> tuple[float, f
 
 
 def _name_lines(
-    figure: go.Figure, lines: Sequence[Line], scale: float, low: float, high: float, end: float
+    figure: go.Figure,
+    lines: Sequence[Line],
+    scale: float,
+    up: tuple[float, float],
+    across: tuple[float, float],
 ) -> None:
     """Names stand right of the plot for lines that reach its end, beside the last point for those that don't."""
+    (low, high), (first, end) = up, across
     pixel = (high - low) / INSIDE
     at_end = [line for line in lines if line.y and line.x[-1] >= 0.97 * end]
     on_the_way = [line for line in lines if line.y and line.x[-1] < 0.97 * end]
@@ -155,7 +163,7 @@ def _name_lines(
         for line, y in zip(group, spread([w + lift for w in wanted], LABEL_GAP * pixel, low, high + lift)):
             word = {"failed": ", failed", "lost": ", lost"}.get(line.ended, ", live" if line.live else "")
             text = _safe(_short(line.label, LABEL_LENGTH)) + word
-            left = not outside and line.x[-1] > 0.55 * end
+            left = not outside and line.x[-1] - first > 0.42 * (end - first)
             figure.add_annotation(
                 text=f"<b>{text}</b>" if word else text, x=1 if outside else line.x[-1],
                 xref="paper" if outside else "x", y=y, xanchor="right" if left else "left",
@@ -196,14 +204,25 @@ def _name_points(
 ) -> None:
     order = sorted(points, key=lambda point: (not point.on_front, -point.y))
     labels = [_short(point.label, 22) for point in order]
-    pixels = [
-        (
-            (math.log10(point.x) - x[0]) / (x[1] - x[0]) * NOMINAL_WIDTH,
-            (y[1] - 100 * point.y) / (y[1] - y[0]) * INSIDE,
-        )
-        for point in order
+
+    def across(value: float) -> float:
+        return (math.log10(value) - x[0]) / (x[1] - x[0]) * NOMINAL_WIDTH
+
+    def down(share: float) -> float:
+        return (y[1] - 100 * share) / (y[1] - y[0]) * INSIDE
+
+    pixels = [(across(point.x), down(point.y)) for point in order]
+    front = sorted((point for point in points if point.on_front), key=lambda point: point.x)
+    strokes = [
+        (across(p.x) - 2, down(p.high), across(p.x) + 2, down(p.low))
+        for p in points
+        if p.low is not None and p.high is not None
     ]
-    for point, label, place in zip(order, labels, label_places(pixels, labels, NOMINAL_WIDTH, INSIDE)):
+    for one, other in itertools.pairwise(front):
+        strokes.append((across(one.x), down(one.y) - 1, across(other.x), down(one.y) + 1))
+        strokes.append((across(other.x) - 1, down(other.y), across(other.x) + 1, down(one.y)))
+    places = label_places(pixels, labels, NOMINAL_WIDTH, INSIDE, strokes)
+    for point, label, place in zip(order, labels, places):
         if place is not None:
             figure.add_annotation(
                 text=f"<b>{_safe(label)}</b>" if point.on_front else _safe(label), x=math.log10(point.x),

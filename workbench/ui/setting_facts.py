@@ -19,6 +19,7 @@ def facts_card(comparison: Comparison) -> Markup:
     facts = {
         "Data": data_title(setting.data.source),
         "Labels": _few(setting.data.labels),
+        "Scored on": f"{rows:,} test rows" if (rows := _test_rows(comparison)) else "",
         "Base model": model_title(setting.model),
         "Budget of each run": budget_words(setting.budget),
         "Batch, longest text": f"{_batch(setting)} rows, {setting.max_length} tokens",
@@ -28,6 +29,12 @@ def facts_card(comparison: Comparison) -> Markup:
     }
     body = fact_list({name: value for name, value in facts.items() if value})
     return card("What all rows share", body, level=2)
+
+
+def _test_rows(comparison: Comparison) -> int:
+    """As many as the confusion matrix of any finished run counts."""
+    matrices = (run.result.confusion for run in comparison.runs if run.result and run.result.confusion)
+    return next((sum(map(sum, matrix)) for matrix in matrices), 0)
 
 
 def _batch(setting: Setting) -> str:

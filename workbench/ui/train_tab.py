@@ -90,9 +90,9 @@ def _draw(context: PageContext) -> dict[str, Any]:
                         p["log_run"] = gr.Dropdown(
                             [], label="Run", show_label=False, container=False, elem_classes="wb-log-run"
                         )
-                    with gr.Row(elem_classes="wb-card-head"):
+                    with gr.Row(elem_classes="wb-card-head wb-log-controls"):
                         p["log_source"] = segmented(
-                            [("Steps", "steps"), ("Process output", "output")], "steps", label="What to show"
+                            [("Steps", "steps"), ("Output", "output")], "steps", label="What to show"
                         )
                         p["follow"] = gr.Checkbox(True, label="follow", container=False, min_width=80)
                     p["log"] = html_block("")

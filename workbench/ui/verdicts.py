@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -117,11 +116,11 @@ def _nothing_to_say(comparison: Comparison) -> str:
 
 
 def _axis(limit: float) -> Markup:
-    return (
-        Markup(
-            '<div class="wb-verdict-axis wb-note" aria-hidden="true"><svg width="164" height="14"><text x="6" y="11">{}{:g} points</text>'
-            '<text x="82" y="11" text-anchor="middle">0</text><text x="158" y="11" text-anchor="end">+{:g}</text></svg></div>'
-        ).format(MINUS, limit, limit)
-        if math.isfinite(limit)
-        else Markup("")
+    texts = Markup("").join(
+        Markup('<text x="{}" y="11" text-anchor="middle">{}</text>').format(x, text)
+        for x, text in ((6, f"{MINUS}{limit:g}"), (82, "0"), (158, f"+{limit:g}"))
     )
+    return Markup(
+        '<div class="wb-verdict-axis wb-note" aria-hidden="true"><span>points of difference</span>'
+        '<svg width="164" height="14">{}</svg></div>'
+    ).format(texts)

@@ -8,6 +8,7 @@ import random
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Row:
     templates: tuple[str, ...]
 
 
+@cache
 def templates(part: str) -> dict[str, str]:
     """Frames of one part by id, such as `track_order/test/3`."""
     return {

@@ -8,6 +8,7 @@ import random
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Row:
     templates: tuple[str, ...]
 
 
+@cache
 def templates(part: str) -> dict[str, str]:
     """Frames of one part by id, such as `contrast/test/3`."""
     return {
@@ -76,7 +78,7 @@ class Filler:
         if slot == "aspect":
             self.aspect = self.aspects.pop()
             return str(self.aspect["noun"])
-        return {
+        words: dict[str, str] = {
             "it": f"the {self.item}",
             "item": self.item,
             "items": plural(self.item),
@@ -87,7 +89,8 @@ class Filler:
             "was": "were" if self.several else "was",
             "again": self.rng.choice(self.kind["again"]),
             "doing": self.rng.choice(self.kind["doing"]),
-        }[slot]
+        }
+        return words[slot]
 
     def sided(self, name: str, sign: str) -> str:
         """Words that speak for one side."""
