@@ -60,9 +60,7 @@ def test_a_broken_or_old_file_is_made_anew(tmp_path, content):
 @pytest.mark.parametrize("texts", [("one", "two", "three", "four"), ("!", "?", "!!", "??")])
 def test_texts_that_share_no_word(texts):
     rows = [{"text": text, "label": LABELS[i % 2]} for i, text in enumerate(texts)]
-    prepared = Prepared(
-        DataSpec("few", labels=LABELS), {part: rows for part in ("train", "validation", "test")}
-    )
+    prepared = Prepared(DataSpec("few", labels=LABELS), dict.fromkeys(("train", "validation", "test"), rows))
     assert reference_results(prepared)[1]["metrics"]["accuracy"] >= 0.5
 
 

@@ -356,7 +356,7 @@ def test_the_work_of_a_killed_supervisor_is_done_by_the_queues_owner(running):
 
 
 def test_cancelling_works_without_a_supervisor(running, monkeypatch):
-    monkeypatch.setattr("workbench.runner.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("workbench.caretaker.GRACE_SECONDS", 0.2)
     runner = running.start("stubborn_with_children", limits=Limits(0.2, 0.2))
     (run_id,) = running.store.add(specs())
     children = running.folder(run_id) / "children"
@@ -439,7 +439,7 @@ def test_a_stranger_with_the_same_pid_is_not_signalled(store, monkeypatch):
 
 
 def test_a_run_that_never_got_a_worker_is_queued_again_and_given_up_at_last(store, monkeypatch):
-    monkeypatch.setattr("workbench.runner.START_SECONDS", -1)
+    monkeypatch.setattr("workbench.caretaker.START_SECONDS", -1)
     run_id = left(store, None, state="starting")
     runner = Runner(store)
     for attempt in (1, 2):

@@ -8,11 +8,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.store_writer import SETTING
 from workbench.database import refuse_network_mount
@@ -429,3 +433,72 @@ def _timed(action):
     began = time.perf_counter()
     found = action()
     return time.perf_counter() - began, found
+
+
+# -- the state machine -------------------------------------------------------------------------------------------
+
+
+class OneRun(RuleBasedStateMachine):
+    """T14: whatever its processes and people do in whatever order, a run takes only allowed edges, and what is final
+    stays as it is until somebody asks for it again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = Store(self.folder.name)
+        (self.run_id,) = self.store.add([spec()])
+        self.last = self.store.run(self.run_id)
+
+    def teardown(self) -> None:
+        self.store._db.close()
+        self.folder.cleanup()
+
+    @rule()
+    def claim(self) -> None:
+        assert (self.store.claim() is not None) == (self.last.state == "queued")
+
+    @rule(late=st.booleans())
+    def adopt(self, late: bool) -> None:
+        free = self.last.state == "starting" and self.last.identity is None
+        attempt = self.last.attempt - late
+        assert self.store.adopt(self.run_id, attempt, ME, 1, "cpu") == (free and not late)
+
+    @rule(to=st.sampled_from(["running", "finished", "failed", "cancelled", "lost"]), late=st.booleans())
+    def change(self, to: str, late: bool) -> None:
+        may = self.last.state in EDGES[to] and not late
+        attempt = self.last.attempt - late
+        assert self.store.change_state(self.run_id, to, result=Result(steps=attempt), attempt=attempt) == may
+
+    @rule()
+    def cancel(self) -> None:
+        assert self.store.request_cancel(self.run_id) == (
+            self.last.state in ("queued", "starting", "running")
+        )
+
+    @rule()
+    def resume(self) -> None:
+        may = self.last.state in ("failed", "cancelled", "lost")
+        assert (
+            self.store.change_state(self.run_id, "queued", come_from=("failed", "cancelled", "lost")) == may
+        )
+
+    @rule(step=st.integers(1, 9))
+    def move(self, step: int) -> None:
+        self.store.add_event(self.run_id, "step", {"step": step, "steps": 9})
+
+    @invariant()
+    def it_took_an_edge(self) -> None:
+        now, before = self.store.run(self.run_id), self.last
+        assert now.state == before.state or before.state in EDGES[now.state]
+        assert now.attempt - before.attempt == (before.state == "queued" and now.state == "starting")
+        if before.is_final and now.is_final and before.state == now.state:
+            assert (now.result, now.ended_at) == (before.result, before.ended_at)
+        assert now.is_final == (now.ended_at is not None)
+        assert now.identity is None or now.state in ("starting", "running")
+        if now.state == "queued":
+            assert not now.cancel_requested
+        self.last = now
+
+
+TestOneRun = OneRun.TestCase
+TestOneRun.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

@@ -11,7 +11,7 @@ import torch
 
 from tests.tiny import LAYOUTS
 from tests.training import LABELS, Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import checkpoints, registry
+from workbench import checkpoints, measure, registry
 from workbench.callbacks import BEST, RunTrainer
 from workbench.data import Prepared
 from workbench.lease import Lease
@@ -31,12 +31,14 @@ def bert(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Several threads for models this small wait for each other, and sums in another order are other sums."""
-    before = torch.get_num_threads()
+def quick():
+    """One thread: several wait for each other on models this small, and sums in another order are other sums."""
+    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
     torch.set_num_threads(1)
+    measure.LATENCY_SECONDS = 0.0
     yield
     torch.set_num_threads(before)
+    measure.LATENCY_SECONDS = seconds
 
 
 def run(spec, folder, heard=None, prepared=None, **arguments):
@@ -154,9 +156,9 @@ def test_the_conditions_are_recorded(finished):
 # -- every method and layout -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["lora", "adapter", "prompt", "bitfit"])
+@pytest.mark.parametrize("method", ["lora", "adapter", "prompt", "ia3"])
 def test_methods_of_all_kinds_train_and_are_live(decoder, tmp_path, method):
-    result, _ = run(tiny_spec(decoder, method, budget=Budget("steps", 4)), tmp_path)
+    result, _ = run(tiny_spec(decoder, method, budget=Budget("steps", 4), evaluations=1), tmp_path)
     assert result.live is True
     assert 0 < result.trainable_parameters < result.total_parameters
     assert (result.merged_latency_ratio is not None) == registry.method(method).mergeable
@@ -166,12 +168,14 @@ def test_methods_of_all_kinds_train_and_are_live(decoder, tmp_path, method):
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "llama"])
 def test_every_layout_trains(tmp_path, layout):
     model = tiny_folder(layout, tmp_path)
-    result, _ = run(tiny_spec(model, "lora", budget=Budget("steps", 2)), tmp_path / "run")
+    result, _ = run(tiny_spec(model, "lora", budget=Budget("steps", 2), evaluations=1), tmp_path / "run")
     assert result.live is True
 
 
 def test_bfloat16_trains_and_leaves_the_model_without_the_trainers_wrapper(decoder, tmp_path):
-    result, heard = run(tiny_spec(decoder, "lora", precision="bfloat16", budget=Budget("steps", 3)), tmp_path)
+    result, heard = run(
+        tiny_spec(decoder, "lora", precision="bfloat16", budget=Budget("steps", 3), evaluations=1), tmp_path
+    )
     assert result.environment["precision"] == "bfloat16"
     assert result.live is True
     assert all(torch.isfinite(torch.tensor(s["loss"])) for s in heard.of("step"))
@@ -303,15 +307,6 @@ def test_a_run_that_diverges_fails_and_says_where(decoder, tmp_path, monkeypatch
     assert "last finite loss was 0." in reason.message
     assert "0.0001 instead of 0.0003" in reason.message
     assert not (tmp_path / OUTCOMES).exists()
-
-
-def test_a_learning_rate_out_of_all_bounds_diverges_for_real(decoder, tmp_path):
-    spec = tiny_spec(
-        decoder, "full", learning_rate=100, warmup_share=0.0, gradient_clip=0, budget=Budget("steps", 60)
-    )
-    with pytest.raises(TrainingFailed) as failed:
-        run(spec, tmp_path)
-    assert failed.value.reason.code == "diverged"
 
 
 def test_a_gradient_that_is_not_finite_counts_as_divergence(decoder, tmp_path, monkeypatch):
@@ -493,6 +488,7 @@ def test_the_best_state_of_before_the_break_survives(decoder, tmp_path, monkeypa
     spec = tiny_spec(decoder, "head", budget=Budget("steps", 8), evaluations=4)
     with pytest.raises(Cancelled):
         run(spec, tmp_path, Heard(stop_after=5), checkpoint_seconds=0.0)
+    (tmp_path / BEST).unlink()
     (tmp_path / BEST).write_bytes(b"written after the last checkpoint")
     result, _ = run(spec, tmp_path)
     assert result.best_step == 2

@@ -15,7 +15,26 @@ from workbench.spec import Budget, Choice, DataSpec, RunSpec, Setting
 
 LABELS = ("negative", "positive")
 GOOD, BAD = ("good", "bright", "liked", "happy", "warm"), ("bad", "dull", "hated", "sad", "cold")
-FILLER = "the a film book was is very plot actor scene we they it and room food service price".split()
+FILLER = [
+    "the",
+    "a",
+    "film",
+    "book",
+    "was",
+    "is",
+    "very",
+    "plot",
+    "actor",
+    "scene",
+    "we",
+    "they",
+    "it",
+    "and",
+    "room",
+    "food",
+    "service",
+    "price",
+]
 
 
 def tiny_rows(count: int, seed: int) -> list[dict[str, str]]:

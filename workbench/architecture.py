@@ -251,9 +251,3 @@ def checked_targets(model: Any, targets: Sequence[str]) -> str | list[str]:
             f" known: all-linear, {', '.join(linear_names(model))}"
         )
     return list(targets)
-
-
-def head_pattern(model: Any) -> str | None:
-    """A pattern for PEFT's exclude_modules, so that `all-linear` never reaches into the head."""
-    heads = head_names(model)
-    return rf"(?:{'|'.join(map(re.escape, heads))})(?:\..*)?" if heads else None

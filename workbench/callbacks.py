@@ -116,7 +116,7 @@ class RunTrainer(Trainer):
             def factor(step: int) -> float:
                 return learning_rate_factor(progress.share(step), setting.schedule, setting.warmup_share)
 
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)  # type: ignore[arg-type]
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
@@ -307,6 +307,6 @@ def _arguments(job: Job, progress: Progress) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
         dataloader_num_workers=0,
-        dataloader_pin_memory=job.plan.device != "cpu",
+        dataloader_pin_memory=False,
         remove_unused_columns=False,
     )

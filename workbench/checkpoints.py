@@ -39,7 +39,7 @@ def is_complete(folder: Path) -> bool:
 
 def newest_complete(folder: Path) -> tuple[Path | None, list[Path]]:
     """The checkpoint to go on from, if any, and the torn ones that are newer."""
-    torn = []
+    torn: list[Path] = []
     for path in sorted(_all(folder), key=_step, reverse=True):
         if is_complete(path):
             return path, torn

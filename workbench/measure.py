@@ -16,6 +16,9 @@ from torch.utils._pytree import tree_iter
 
 from workbench import evaluate
 
+# All other runs on the machine wait meanwhile.
+LATENCY_SECONDS = 0.8
+
 
 class TensorTracker(TorchDispatchMode):
     """Counts the bytes of all tensor storages that are alive, and their peak, while it is entered.
@@ -96,11 +99,12 @@ def latency(
     forwards: Mapping[str, Callable[[int], object]],
     *,
     rounds: int = 30,
-    seconds: float = 0.8,
+    seconds: float | None = None,
     warm_up: int = 3,
 ) -> Latency:
     """Time `base`, `method` and, where given, `merged` in turn, round by round, so that a change of the machine's
     speed hits all alike. At least `rounds` rounds, and more while there are `seconds` left."""
+    seconds = LATENCY_SECONDS if seconds is None else seconds
     times: dict[str, list[float]] = {name: [] for name in forwards}
     for _ in range(warm_up):
         for forward in forwards.values():

@@ -58,7 +58,7 @@ def metric(name: str) -> Any:
     import datasets
     import evaluate
 
-    formula: Callable[..., float] = {"accuracy": accuracy, "macro_f1": macro_f1}[name]
+    formulas: dict[str, Callable[..., float]] = {"accuracy": accuracy, "macro_f1": macro_f1}
 
     class Score(evaluate.Metric):
         def _info(self) -> Any:
@@ -71,6 +71,6 @@ def metric(name: str) -> Any:
             )
 
         def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, float]:
-            return {name: formula(references, predictions, **options)}
+            return {name: formulas[name](references, predictions, **options)}
 
     return Score(keep_in_memory=True)

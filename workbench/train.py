@@ -10,8 +10,8 @@ import gc
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def train(
     """
     begun = time.monotonic()
     try:
-        with lease.shared() if lease else contextlib.nullcontext(), models.quiet():
+        with lease.shared() if lease else contextlib.nullcontext(), models.quiet(), _cheap_collections():
             plan = plan_run(spec, prepared, device=device, store=store)
             built = apply_method(plan, load_base(plan))
             encoded = encode(plan, built.model)
@@ -82,7 +82,7 @@ def train(
     except Exception as error:
         reason = reason_for(error)
         if reason.code == "out_of_memory":
-            raise TrainingFailed(_memory_reason(spec.setting, plan_device=device)) from error
+            raise TrainingFailed(_memory_reason(spec.setting, device)) from error
         if reason.code == "disk":
             raise TrainingFailed(reason) from error
         raise
@@ -167,8 +167,19 @@ def _fit(
     )
     peak = measure.process_peak_bytes() if has_peak else None
     del trainer
-    gc.collect()
+    gc.collect()  # optimiser states hang in reference cycles
     return progress, outcomes, earlier_seconds, peak
+
+
+@contextlib.contextmanager
+def _cheap_collections() -> Iterator[None]:
+    """The libraries' half a million objects need no looking through: half a second for each full collection, of which
+    accelerate alone makes one per trainer."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _started(job: Job, built: Built, progress: Progress) -> dict[str, Any]:
@@ -314,8 +325,8 @@ def _peak_memory(job: Job, progress: Progress, base: Any) -> tuple[int | None, s
     ), "tensors"
 
 
-def _memory_reason(setting: Setting, plan_device: str | None) -> Reason:
-    where = "The GPU" if evaluate.pick_device(plan_device).startswith("cuda") else "The machine"
+def _memory_reason(setting: Setting, device: str | None) -> Reason:
+    where = "The GPU" if evaluate.pick_device(device).startswith("cuda") else "The machine"
     if setting.batch_size > 1:
         half, twice = -(-setting.batch_size // 2), setting.gradient_accumulation * 2
         advice = f"batch_size {half} with gradient_accumulation {twice} trains the same in less"

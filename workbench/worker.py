@@ -187,6 +187,7 @@ def _choose_device(device: str) -> None:
 
 
 def _set_threads(count: int) -> None:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(count)
     # In a fork of the warm parent torch has read its variables long ago and must be told.

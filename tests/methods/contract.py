@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tiny import LAYERS, tiny_batch, tiny_model
+from tests.tiny import tiny_batch, tiny_model
 from workbench import saving
 from workbench.architecture import head_names, is_head
 from workbench.method import Context, Method, Unsuitable, card_parts
@@ -201,4 +201,3 @@ CHECKS = (
     check_merging,
     check_counting,
 )
-DEPTH = LAYERS

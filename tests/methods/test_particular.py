@@ -181,3 +181,22 @@ def test_a_prompt_can_start_from_a_text(tmp_path):
             method.options(**options | {"prompt_tuning_init_text": " "}),
             Context(),
         )
+
+
+def test_the_tokens_of_a_prefix_do_not_stay_alike():
+    """From equal keys and values they would get equal gradients, and sixteen would do the work of one."""
+    model = prepared(registry.method("prefix"), "qwen2", num_virtual_tokens=4)
+    train(model)
+    weight = model.prompt_encoder["default"].embedding.weight
+    assert torch.pdist(weight).min() > 0.1
+
+
+def test_a_prefix_starts_small_unless_told():
+    spread = {
+        start: prepared(registry.method("prefix"), "bert", init_weights=start)
+        .prompt_encoder["default"]
+        .embedding.weight.std()
+        for start in ("small", "random")
+    }
+    assert 0.08 < spread["small"] < 0.12
+    assert 0.8 < spread["random"] < 1.2

@@ -272,3 +272,51 @@ def _reference(
         "latency_ms_p50": latency,
         "outcomes": list(outcomes),
     }
+
+
+class QuietRunner:
+    """A runner that starts nothing and writes down what it was asked for."""
+
+    slots = 2
+    trouble = None
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.asked: list[tuple[str, str]] = []
+
+    def cancel(self, run_id: str) -> bool:
+        self.asked.append(("cancel", run_id))
+        return self.store.request_cancel(run_id)
+
+    def retry(self, run_id: str) -> str:
+        self.asked.append(("retry", run_id))
+        run = self.store.run(run_id)
+        return self.store.add([run.spec], owner=run.owner, retry_of=run.id)[0]
+
+    def resume(self, run_id: str) -> str:
+        self.asked.append(("resume", run_id))
+        self.store.change_state(run_id, "queued")
+        return run_id
+
+
+@dataclass(frozen=True)
+class Click:
+    """What a button in HTML sends."""
+
+    action: str
+    key: str = ""
+
+
+def page_context(store: Store, **changes: Any) -> Any:
+    """A context as the page makes it, to be called inside `gr.Blocks()`."""
+    import gradio as gr
+
+    from workbench.ui.context import PageContext
+
+    parts = {
+        "plan": gr.BrowserState({}),
+        "setting_id": gr.State(None),
+        "timer": gr.Timer(2, active=False),
+        "tabs": gr.Tabs(render=False),
+    }
+    return PageContext(store=store, runner=QuietRunner(store), **({"hosted": False} | parts | changes))

@@ -38,7 +38,7 @@ METHOD = Method(
     family="selected",
     options=HeadOptions,
     apply=apply,
-    learning_rate=5e-3,
+    learning_rate=2e-3,
     card=__doc__,
     paper="https://arxiv.org/abs/1610.01644",
 )

@@ -2,7 +2,7 @@
 
 **Use it** when there are few examples, or when the adapter must be as small as can be and fold into the model.
 **Costs** one number per channel, often under 0.02 % of the weights; folded in, it costs nothing when answering.
-**Watch** the learning rate, which must be high (1e-3 to 1e-1); it can only turn features up or down, so a task that needs new ones stays out of reach.
+**Watch** the learning rate, which must be high (1e-3 to 1e-2; the head learns at the same rate); it can only turn features up or down, so a task that needs new ones stays out of reach.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ METHOD = Method(
     family="added",
     options=Ia3Options,
     apply=apply,
-    learning_rate=1e-2,
+    learning_rate=5e-3,
     card=__doc__,
     paper="https://arxiv.org/abs/2205.05638",
     mergeable=True,

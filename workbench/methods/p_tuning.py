@@ -2,7 +2,7 @@
 
 **Use it** where prompt tuning learns too slowly: the small network makes the vectors depend on each other and eases the search.
 **Costs** the small network while training; afterwards only its vectors are kept, and every answer reads that many more tokens.
-**Watch** the learning rate, which is lower than prompt tuning's since a network is trained, and small models, on which it stays behind LoRA. It can't be folded into the model.
+**Watch** the learning rate (1e-4 to 1e-3 for models of a hundred million weights or more), and small models, on which it stays behind LoRA. It can't be folded into the model.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ METHOD = Method(
     family="prompt",
     options=PTuningOptions,
     apply=apply,
-    learning_rate=1e-2,
+    learning_rate=3e-3,
     card=__doc__,
     paper="https://arxiv.org/abs/2103.10385",
     peft_type="P_TUNING",

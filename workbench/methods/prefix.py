@@ -2,13 +2,13 @@
 
 **Use it** when one frozen model must serve many tasks, and prompt tuning is too weak: every layer is steered, not the input alone.
 **Costs** tokens × layers × 2 × key width weights, and a little more attention for every answer.
-**Watch** the learning rate (1e-2 or so for small models, 1e-3 for large ones) and the start: from large random keys small models recover slowly. It can't be folded into the model.
+**Watch** the learning rate (near 1e-2 on small models, 1e-3 to 1e-2 on large ones; the head learns at the same rate) and small models, on which it stays behind LoRA. It can't be folded into the model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.architecture import plain_base
 from workbench.method import Context, Method, Unsuitable
@@ -29,9 +29,9 @@ class PrefixOptions(Options):
         128, "Width of that network, where prefix_projection is on.", min=1, max=8192, advanced=True
     )
     init_weights: str = option(
-        "zero",
-        "Where they start: at zero, which disturbs the model least, or at random.",
-        choices=("zero", "random"),
+        "small",
+        "Where they start: at random values of spread 0.1, which disturb the model little, or of spread 1.",
+        choices=("small", "random"),
         advanced=True,
     )
 
@@ -49,9 +49,13 @@ def apply(model: nn.Module, options: PrefixOptions, context: Context) -> nn.Modu
         num_virtual_tokens=options.num_virtual_tokens,
         prefix_projection=options.prefix_projection,
         encoder_hidden_size=options.encoder_hidden_size,
-        init_weights="zero" if options.init_weights == "zero" else None,
     )
-    return attach_prompt(model, config, context)
+    changed: Any = attach_prompt(model, config, context)
+    if options.init_weights == "small" and not options.prefix_projection:
+        # PEFT's "zero" is no way out: equal keys and values get equal gradients and stay one token for ever.
+        for encoder in changed.prompt_encoder.values():
+            encoder.embedding.weight.data.mul_(0.1)
+    return cast("nn.Module", changed)
 
 
 METHOD = Method(

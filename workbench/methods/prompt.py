@@ -2,7 +2,7 @@
 
 **Use it** when one frozen model must serve many tasks at once: each task is a handful of vectors.
 **Costs** tokens × width weights, and that many more tokens to read for every answer.
-**Watch** the size of the model: on small ones it stays far behind the rest. Its learning rate must be high (1e-2 to 3e-1), and it learns slowly. It can't be folded into the model.
+**Watch** the size of the model: on small ones it stays far behind the rest. It learns slowly; models of a billion weights take learning rates of 1e-2 to 3e-1, small ones less, since the head learns at the same rate. It can't be folded into the model.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ METHOD = Method(
     family="prompt",
     options=PromptOptions,
     apply=apply,
-    learning_rate=3e-2,
+    learning_rate=3e-3,
     card=__doc__,
     paper="https://arxiv.org/abs/2104.08691",
     peft_type="PROMPT_TUNING",

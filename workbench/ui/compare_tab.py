@@ -20,7 +20,7 @@ from workbench.ui.comparison_table import comparison_table
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, setting_of
 from workbench.ui.curve_table import learning_table, scatter_table
 from workbench.ui.downloads import commands, preset_yaml, write_downloads
-from workbench.ui.failures import failures
+from workbench.ui.failures import failures, has_checkpoint
 from workbench.ui.parts import icon, page_title
 from workbench.ui.plots import curve_figure, scatter_figure
 from workbench.ui.run_detail import detail_html
@@ -94,7 +94,7 @@ class _Handlers:
         new["learning"], new["learning_table"] = self._learning(found, x)
         new["detail_run"], detail_run = _detail_choices(found.runs, detail_run)
         new["detail"] = str(detail_html(next((r for r in found.runs if r.id == detail_run), None)))
-        new["runs"] = str(run_list(found.runs, found.metric, asked=asked))
+        new["runs"] = self._run_list(found, asked)
         files = write_downloads(found)
         new |= {kind: gr.update(value=path) for kind, path in files.items()}
         new |= {"code_commands": commands(found), "code_preset": preset_yaml(found)}
@@ -178,9 +178,10 @@ class _Handlers:
     @say_errors
     def act_on_list(
         self, setting_id: str | None, event: gr.EventData, request: gr.Request
-    ) -> tuple[Any, Any]:
-        """Cancel an active run; delete an ended one after a second click."""
-        run = run_of(self.context, event.key, owner_of(request))
+    ) -> tuple[Any, Any, Any]:
+        """Cancel an active run; try an ended one again, resume it, or delete it after a second click."""
+        owner = owner_of(request)
+        run = run_of(self.context, event.key, owner)
         asked = run.id if event.action == "delete" else ""
         if event.action == "cancel":
             self.context.runner.cancel(run.id)
@@ -188,9 +189,15 @@ class _Handlers:
             if run.state not in FINAL_STATES:
                 raise ValueError(f"This run is {run.state}: cancel it first, then delete it.")
             self.context.store.delete(run.id)
-        owner = owner_of(request)
+        elif event.action in ("retry", "resume"):
+            shown.check_limits(self.context, [run.spec], owner)
+            {"retry": self.context.runner.retry, "resume": self.context.runner.resume}[event.action](run.id)
         found = shown.compared(self.context.store, setting_of(self.context, setting_id, owner), owner)
-        return asked, str(run_list(found.runs, found.metric, asked=asked)) if found else ""
+        return gr.Timer(active=True), asked, self._run_list(found, asked) if found else ""
+
+    def _run_list(self, found: Comparison, asked: str) -> str:
+        resumable = {run.id for run in found.runs if has_checkpoint(self.context.store, run)}
+        return str(run_list(found.runs, found.metric, asked=asked, resumable=resumable))
 
 
 def draw_scatter(found: Comparison, across: str) -> tuple[Any, str]:
@@ -245,6 +252,6 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     outputs = [context.timer, p["every"], p["verdicts"]]
     p["verdicts"].action(h.act_on_verdict, setting, outputs, trigger_mode="once", **QUIET).then(**redraw)
     p["table"].action(h.act_on_row, setting, context.timer, trigger_mode="once", **QUIET).then(**redraw)
-    p["runs"].action(h.act_on_list, setting, [p["asked"], p["runs"]], trigger_mode="once", **QUIET).then(
-        **redraw
-    )
+    p["runs"].action(
+        h.act_on_list, setting, [context.timer, p["asked"], p["runs"]], trigger_mode="once", **QUIET
+    ).then(**redraw)

@@ -18,6 +18,8 @@ _NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 
+_LANGUAGES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "zh": "Chinese"}
+
 
 def welcome(preset: Preset, card: BundledCard | None, busy: str = "") -> Markup:
     """What the page is for, and the one button that shows it."""
@@ -125,7 +127,8 @@ def bundled_cards(cards: Sequence[BundledCard], chosen: str | None) -> Markup:
 
 
 def _bundled_card(card: BundledCard, chosen: bool) -> Markup:
-    facts = [f"{parts.format_count(card.total_rows)} rows", card.language, f"{len(card.labels)} labels"]
+    language = _LANGUAGES.get(card.language, card.language)
+    facts = [f"{parts.format_count(card.total_rows)} rows", language, f"{len(card.labels)} labels"]
     return Markup(
         '<button type="button" class="wb-source{on}" data-action="choose" data-key="{name}" aria-pressed="{pressed}">'
         '<span class="wb-source-head"><span class="wb-strong">{name}</span>{badge}</span>'
@@ -325,12 +328,10 @@ def first_rows(
 def _row(row: Mapping[str, Any], unit: str, numbered: bool) -> Markup:
     length = row.get("length")
     return Markup(
-        '<tr>{}<td class="wb-wide wb-row-text">{}</td><td data-label="label">{}</td>'
+        '<tr>{}<td class="wb-narrow-3 wb-row-text">{}</td><td data-label="label">{}</td>'
         '<td class="wb-num" data-label="{}">{}</td><td class="wb-muted" data-label="split">{}</td></tr>'
     ).format(
-        Markup('<td class="wb-num wb-muted wb-narrow-off">{}</td>').format(
-            parts.format_count(row.get("line"))
-        )
+        Markup('<td class="wb-num wb-muted wb-narrow-0">{}</td>').format(parts.format_count(row.get("line")))
         if numbered
         else "",
         row["text"],

@@ -13,7 +13,7 @@ from workbench.checkpoints import MARKER
 from workbench.more_runs import calmer_choice
 from workbench.queue_state import newest_runs
 from workbench.result import Run
-from workbench.store import Store
+from workbench.store import RESUMABLE_STATES, Store
 from workbench.ui.parts import button, icon
 
 TITLES = {
@@ -72,6 +72,8 @@ def failure_cards(store: Store, runs: Sequence[Run], most: int = 4) -> Markup:
 
 def has_checkpoint(store: Store, run: Run) -> bool:
     """Whether a run can be resumed: its folder holds a checkpoint that was written to the end."""
+    if run.state not in RESUMABLE_STATES:
+        return False
     return any(store.run_folder(run.id).glob(f"**/checkpoint-*/{MARKER}"))
 
 

@@ -154,11 +154,16 @@ def _draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
         at["command"] = html_block("")
 
 
-def _draw_options(context: PageContext, at: dict[str, Any], plan: Plan, key: str, owner: str | None) -> None:
-    entry = entry_of(plan, key)
-    method = registry.method(entry["method"])
-    modules = asking.known_modules(context.store, plan["model"], owner, plan["task"])
-    drawn = form.draw_form(method, entry["options"], entry["learning_rate"], modules)
+def _form_of(plan: Plan, key: str) -> dict[str, Any]:
+    return {**entry_of(plan, key), "model": plan["model"], "task": plan["task"]}
+
+
+def _draw_options(
+    context: PageContext, at: dict[str, Any], form_of: dict[str, Any], owner: str | None
+) -> None:
+    key, method = form_of["key"], registry.method(form_of["method"])
+    modules = asking.known_modules(context.store, form_of["model"], owner, form_of["task"])
+    drawn = form.draw_form(method, form_of["options"], form_of["learning_rate"], modules)
     components = [component for _, component in drawn]
 
     @say_errors
@@ -314,12 +319,11 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         yield from _counted(context, at, plan, shown, words, owner_of(request), ticks=ticks)
 
     @say_errors
-    def take_ticks(
-        ticked: list[str], plan: Plan, opened: str | None, words: str, request: gr.Request
+    def take_form(
+        ticked: list[str], plan: Plan, opened: str | None, words: str, request: gr.Request, *values: Any
     ) -> Iterator[Updates]:
-        new = with_ticks(
-            checked_plan(plan), [key for key in ticked or [] if method_of(key) in registry.methods()]
-        )
+        keys = [key for key in ticked or [] if method_of(key) in registry.methods()]
+        new = setting_form.with_setting(with_ticks(checked_plan(plan), keys), values)
         yield from changed(new, plan, opened, words, request)
 
     @say_errors
@@ -351,22 +355,20 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         shown = opened or next(iter(registry.methods()))
         yield from _counted(context, at, checked_plan(plan), shown, words, owner_of(request), ticks=False)
 
-    @say_errors
-    def change_same_for_all(
-        plan: Plan, opened: str | None, words: str, request: gr.Request, *values: Any
-    ) -> Iterator[Updates]:
-        yield from changed(
-            setting_form.with_setting(checked_plan(plan), values), plan, opened, words, request
-        )
-
     inputs = [context.plan, at["opened"], at["search"]]
-    at["grid"].tick(take_ticks, [at["grid"], *inputs], outputs, trigger_mode="always_last", **QUIET)
+    # One listener for everything that is read as a whole: answers come in order, so a quick second change is not lost.
+    gr.on(
+        [at["grid"].tick, *(field.input for field in fields)],
+        take_form,
+        [at["grid"], *inputs, *fields],
+        outputs,
+        trigger_mode="always_last",
+        **QUIET,
+    )
     at["five"].click(tick_workshop_five, inputs, outputs, **QUIET)
     at["all"].click(tick_all_that_fit, inputs, outputs, **QUIET)
     at["clear"].click(clear_ticks, inputs, outputs, **QUIET)
     at["search"].change(find_method, inputs, outputs, trigger_mode="always_last", **QUIET)
-    for field in fields:
-        field.input(change_same_for_all, [*inputs, *fields], outputs, trigger_mode="always_last", **QUIET)
 
 
 def _wire_drawer(context: PageContext, at: dict[str, Any]) -> None:

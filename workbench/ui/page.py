@@ -172,13 +172,12 @@ def application(store: Store, runner: Runner) -> FastAPI:
 
     if is_hosted():
         guard(app, hosted.signing_secret(store.folder), framed=bool(os.environ.get("SPACE_ID")))
-    script = theme.page_file("frame.js").read_text(encoding="utf-8")
     return gr.mount_gradio_app(
         app,
         build(store, runner),
         path="/",
         theme=theme.theme(),
-        head=f"{theme.head()}\n<script>{script}</script>",
+        head=_head(),
         allowed_paths=[],
         blocked_paths=[str(Path(store.folder).resolve())],
         show_error=True,
@@ -188,6 +187,16 @@ def application(store: Store, runner: Runner) -> FastAPI:
         run_history=False,
         footer_links=[],
     )
+
+
+def _head() -> str:
+    """The theme's style sheet and script, the tabs' own sheets, and the frame's script."""
+    head = theme.head()
+    files = sorted(theme.page_file("frame.css").parent.glob("*.css"))
+    sheets = [path.read_text(encoding="utf-8") for path in files]
+    own = "\n".join(sheet for sheet in sheets if sheet not in head)
+    script = theme.page_file("frame.js").read_text(encoding="utf-8")
+    return f"{head}\n<style>{own}</style>\n<script>{script}</script>"
 
 
 def _port(given: int | None) -> int:

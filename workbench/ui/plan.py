@@ -85,13 +85,14 @@ def ticked_keys(plan: Plan) -> list[str]:
 
 
 def with_ticks(plan: Plan, keys: Sequence[str]) -> Plan:
-    """Exactly these are ticked; options of what is no longer ticked are kept as drafts."""
+    """Exactly these are ticked, in the order of the cards; options of what is no longer ticked are kept as drafts."""
     known = {entry["key"]: entry for entry in (*plan["drafts"].values(), *plan["choices"])}
     plan = copy.deepcopy(plan)
-    wanted = list(dict.fromkeys(keys))
-    for key in wanted:
+    order = list(registry.methods())
+    for key in keys:
         if key not in known:
             registry.method(key)
+    wanted = sorted(dict.fromkeys(keys), key=lambda key: (order.index(method_of(key)), len(key), key))
     plan["choices"] = [dict(known.get(key) or _entry(key, key)) for key in wanted]
     drafts = {key: entry for key, entry in known.items() if key not in wanted and _is_changed(entry)}
     plan["drafts"] = drafts

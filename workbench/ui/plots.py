@@ -25,8 +25,8 @@ LABEL_LENGTH = 17
 GREY = "#626F7C"
 # As in tokens.css: Plotly places a text by the width it has in this font.
 FONT = "Inter, system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
-# Narrower than the plot ever is on a desk: labels placed for this width stay apart on a wider one.
-NOMINAL_WIDTH = 380.0
+# As narrow as the plot is on a phone: labels placed for this width stay apart on a wider one.
+NOMINAL_WIDTH = 270.0
 
 
 def curve_figure(

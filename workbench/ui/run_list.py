@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from markupsafe import Markup
 
@@ -10,14 +10,15 @@ from workbench.curves import family_of
 from workbench.metric import metric
 from workbench.result import FINAL_STATES, Run
 from workbench.ui.parts import badge, button, chip, format_score, format_seconds, join
+from workbench.ui.parts.frame import BadgeKind
 from workbench.ui.queue_matrix import STATE_WORDS
 from workbench.ui.shown import score_of
 from workbench.ui.table import Cell, Column, Row, table_html
 
-_KINDS = {"finished": "ok", "failed": "fail", "lost": "fail", "cancelled": "warn"}
+_KINDS: dict[str, BadgeKind] = {"finished": "ok", "failed": "fail", "lost": "fail", "cancelled": "warn"}
 
 
-def run_list(runs: Sequence[Run], score: str, *, asked: str = "") -> Markup:
+def run_list(runs: Sequence[Run], score: str, *, asked: str = "", resumable: Collection[str] = ()) -> Markup:
     """The table; `asked` is the run for which deleting waits for a second click."""
     columns = [
         Column("name", "Method", first="ascending", row_header=True),
@@ -29,10 +30,12 @@ def run_list(runs: Sequence[Run], score: str, *, asked: str = "") -> Markup:
         Column("note", "What was said", sortable=False, narrow=3),
         Column("do", Markup('<span class="wb-hidden">Actions</span>'), sortable=False, narrow=3),
     ]
-    return table_html(columns, [_row(run, asked == run.id) for run in runs], ranked=False)
+    return table_html(
+        columns, [_row(run, asked == run.id, run.id in resumable) for run in runs], ranked=False
+    )
 
 
-def _row(run: Run, asked: bool) -> Row:
+def _row(run: Run, asked: bool, resumable: bool) -> Row:
     family = family_of(run.spec.choice.method)
     score = score_of(run)
     seconds = run.result.train_seconds if run.result else run.seconds
@@ -54,7 +57,7 @@ def _row(run: Run, asked: bool) -> Row:
             "steps": Cell(step, run.step or None),
             "time": Cell(format_seconds(seconds), seconds),
             "note": Cell(Markup('<span class="wb-why-failed">{}</span>').format(_note(run))),
-            "do": Cell(_buttons(run, asked)),
+            "do": Cell(_buttons(run, asked, resumable)),
         },
         "run",
         family,
@@ -74,13 +77,18 @@ def _note(run: Run) -> str:
     return "; ".join(said)
 
 
-def _buttons(run: Run, asked: bool) -> Markup:
+def _buttons(run: Run, asked: bool, resumable: bool) -> Markup:
     who = Markup('<span class="wb-hidden"> {} seed {}</span>').format(run.label, run.spec.seed)
     if run.state not in FINAL_STATES:
         stop = "Cancelling" if run.cancel_requested else Markup("Cancel{}").format(who)
         return button(stop, "cancel", run.id, disabled=run.cancel_requested)
     if not asked:
-        return button(Markup("Delete{}").format(who), "delete", run.id, kind="quiet")
+        found = [button(Markup("Resume{}").format(who), "resume", run.id)] if resumable else []
+        if run.state != "finished":
+            found.append(button(Markup("Try again{}").format(who), "retry", run.id))
+        return join(
+            *found, button(Markup("Delete{}").format(who), "delete", run.id, kind="quiet"), between=" "
+        )
     return Markup(
         '<span class="wb-row wb-asked"><span class="wb-small">Delete it with its files?</span>{}</span>'
     ).format(

@@ -70,7 +70,7 @@ def draw_setting(plan: Plan) -> dict[str, Any]:
         apply_default_css=False,
         elem_classes="wb-html",
     )
-    with gr.Accordion("More that is the same for every run", open=False, elem_classes="wb-fold"):
+    with gr.Accordion("More settings", open=False, elem_classes="wb-fold"):
         for field in FOLDED:
             at[field.name] = _draw(field, setting_value(plan, field.name))
     return {name: at[name] for name in ORDER}

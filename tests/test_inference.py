@@ -1,0 +1,170 @@
+"""One text through several finished runs: right labels, loaded once, and nothing shown that means nothing."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from tests.training import LABELS, Heard, tiny_folder, tiny_prepared, tiny_spec
+from workbench import inference, measure
+from workbench.inference import Cache, Loaded, answer
+from workbench.spec import Budget
+from workbench.store import Store
+from workbench.train import read_outcomes, train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A store with a full and a LoRA run, both finished, and one that is still queued."""
+    seconds, measure.LATENCY_SECONDS = measure.LATENCY_SECONDS, 0.0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("inference")
+    store, model = Store(folder / "store"), tiny_folder("llama", folder)
+    ids = []
+    for method, rate in (("full", 5e-3), ("lora", 2e-2)):
+        spec = tiny_spec(model, method, learning_rate=rate, budget=Budget("epochs", 4), evaluations=1)
+        ids += store.add([spec])
+        finish(store, ids[-1], spec)
+    ids += store.add([tiny_spec(model, "head")])
+    torch.set_num_threads(threads)
+    measure.LATENCY_SECONDS = seconds
+    return store, ids
+
+
+def finish(store, run_id, spec, **changes):
+    heard = Heard()
+    run = store.claim()
+    assert run.id == run_id
+    store.change_state(run_id, "running")
+    result = train(
+        spec,
+        tiny_prepared(),
+        store.run_folder(run_id),
+        emit=heard.emit,
+        should_stop=heard.should_stop,
+        device="cpu",
+    )
+    store.change_state(run_id, "finished", result=dataclasses.replace(result, **changes))
+
+
+@pytest.fixture(autouse=True)
+def nothing_loaded():
+    inference._cache.clear()
+
+
+def test_runs_answer_as_they_did_when_they_were_measured(trained):
+    store, ids = trained
+    for i in (0, 7, 19):
+        text = tiny_prepared().rows["test"][i]["text"]
+        answers = answer(store, ids[:2], text)
+        assert [a["run_id"] for a in answers] == ["base", *ids[:2]]
+        for found in answers[1:]:
+            kept = read_outcomes(store.run_folder(found["run_id"]) / "outcomes.jsonl")[i]
+            assert found["label"] == kept["predicted"]
+            shares = [found["probabilities"][label] for label in LABELS]
+            assert shares == pytest.approx(kept["probabilities"], abs=1e-4)
+            assert found["live"] is True
+            assert found["ms"] > 0
+            assert found["reason"] is None
+    json.dumps(answers)
+
+
+def test_a_base_with_an_untrained_head_shows_no_label(trained):
+    store, ids = trained
+    base = answer(store, ids[:1], "the film was good")[0]
+    assert base["label"] is None
+    assert base["probabilities"] == {}
+    assert "no trained head" in base["reason"]
+    assert [a["run_id"] for a in answer(store, ids[:1], "good", with_base=False)] == ids[:1]
+
+
+def test_a_run_that_is_not_finished_says_so_and_hides_nobody(trained):
+    store, ids = trained
+    answers = answer(store, [ids[2], ids[0]], "the film was good", with_base=False)
+    assert "queued" in answers[0]["reason"]
+    assert answers[0]["label"] is None
+    assert answers[1]["label"] in LABELS
+
+
+def test_a_run_whose_files_are_gone_says_so_and_hides_nobody(trained, tmp_path):
+    store, ids = trained
+    folder = store.run_folder(ids[1]) / "trained"
+    folder.rename(tmp_path / "away")
+    try:
+        broken, whole = answer(store, [ids[1], ids[0]], "good", with_base=False)
+    finally:
+        (tmp_path / "away").rename(folder)
+    assert broken["label"] is None
+    assert broken["reason"]
+    assert whole["label"] in LABELS
+
+
+def test_a_run_that_is_not_live_shows_no_label(trained, monkeypatch):
+    store, ids = trained
+    dead = dataclasses.replace(
+        store.run(ids[0]), result=dataclasses.replace(store.run(ids[0]).result, live=False)
+    )
+    monkeypatch.setattr(Store, "run", lambda self, run_id: dead)
+    found = answer(store, [ids[0]], "good", with_base=False)[0]
+    assert found["live"] is False
+    assert found["label"] is None
+
+
+def test_weights_that_change_nothing_show_no_label(trained, monkeypatch):
+    """Recorded as live, but what is loaded now is the bare base."""
+    store, ids = trained
+    run = store.run(ids[0])
+    monkeypatch.setattr(
+        inference, "_load_run", lambda store, run: inference._load_base(store, run.spec.setting)
+    )
+    found = answer(store, [run.id], "good", with_base=False)[0]
+    assert found["live"] is False
+    assert found["label"] is None
+
+
+def test_models_are_loaded_once(trained, monkeypatch):
+    store, ids = trained
+    answer(store, ids[:2], "good")
+    monkeypatch.setattr(inference, "_load_run", lambda *a: pytest.fail("loaded again"))
+    monkeypatch.setattr(inference, "_load_base", lambda *a: pytest.fail("loaded again"))
+    assert answer(store, ids[:2], "bad")[1]["label"] in LABELS
+
+
+def test_a_text_that_is_too_long_is_cut_and_says_so(trained):
+    store, ids = trained
+    found = answer(store, ids[:1], "film " * 200, with_base=False)[0]
+    assert found["truncated"] is True
+    assert found["label"] in LABELS
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_text_is_refused(trained, text):
+    store, ids = trained
+    with pytest.raises(ValueError, match="text is empty"):
+        answer(store, ids[:1], text)
+
+
+def loaded(parameters):
+    return Loaded(torch.nn.Linear(parameters, 1, bias=False), None, None, (), 8, "cpu", "float32")
+
+
+def test_the_cache_drops_what_was_used_least():
+    cache = Cache(count=2)
+    for name in ("a", "b"):
+        cache.get((name,), lambda: loaded(4))
+    cache.get(("a",), lambda: pytest.fail("a is there"))
+    cache.get(("c",), lambda: loaded(4))
+    cache.get(("a",), lambda: pytest.fail("a is there"))
+    reloaded = []
+    cache.get(("b",), lambda: reloaded.append(1) or loaded(4))
+    assert reloaded
+
+
+def test_the_cache_has_a_limit_in_bytes_and_keeps_at_least_the_newest():
+    cache = Cache(size=100)
+    cache.get(("small",), lambda: loaded(10))
+    cache.get(("large",), lambda: loaded(1000))
+    assert len(cache) == 1
+    cache.get(("large",), lambda: pytest.fail("large is there"))

@@ -1,0 +1,129 @@
+"""Drawing: family colours, names at line ends, escaped texts, round ticks, labels that keep apart."""
+
+import itertools
+import json
+
+import pytest
+
+from workbench.curves import Line, Point
+from workbench.metric import metric
+from workbench.ui import plots
+from workbench.ui.families import family
+from workbench.ui.label_places import _box, _overlap, label_places
+
+EVIL = "<script>alert(1)</script>"
+
+
+def _line(label: str = "LoRA", place: int = 0, **changes) -> Line:
+    return Line(
+        **(
+            {
+                "key": label,
+                "label": label,
+                "family": "low_rank",
+                "x": (0.0, 10.0),
+                "y": (0.5, 0.9),
+                "place": place,
+            }
+            | changes
+        )
+    )
+
+
+def _figure(lines, **changes):
+    return plots.curve_figure(
+        lines, **({"title": "Validation accuracy", "x_title": "step", "share": True} | changes)
+    )
+
+
+def _texts(figure) -> list[str]:
+    return [annotation.text for annotation in figure.layout.annotations]
+
+
+def test_a_curve_has_its_familys_colour_a_dash_within_it_and_its_name():
+    figure = _figure([_line(), _line("DoRA", 1)])
+    drawn = [trace for trace in figure.data if trace.mode == "lines"]
+    assert {trace.line.color for trace in drawn} == {family("low_rank").light}
+    assert [trace.line.dash for trace in drawn] == ["solid", "dash"]
+    assert {"LoRA", "DoRA"} <= set(_texts(figure))
+    assert list(drawn[0].y) == [50.0, 90.0]
+
+
+def test_live_curves_are_thick_and_failed_ones_say_so():
+    figure = _figure(
+        [_line(live=True, x=(0.0, 4.0)), _line("DoRA", 1, ended="failed", x=(0.0, 6.0)), _line("Full")]
+    )
+    widths = [trace.line.width for trace in figure.data if trace.mode == "lines"]
+    assert widths[0] > widths[2]
+    assert {"<b>LoRA, live</b>", "<b>DoRA, failed</b>", "Full"} <= set(_texts(figure))
+
+
+def test_a_band_is_drawn_only_where_there_is_one():
+    without = _figure([_line()])
+    with_band = _figure([_line(low=(0.4, 0.8), high=(0.6, 1.0))])
+    assert [trace.fill for trace in with_band.data].count("toself") == 1
+    assert all(trace.fill is None for trace in without.data)
+
+
+def test_the_ground_is_transparent_and_nothing_zooms():
+    figure = _figure([_line()])
+    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
+    assert figure.layout.xaxis.fixedrange
+    assert figure.layout.dragmode is False
+
+
+def test_names_given_by_people_stay_text():
+    points = [
+        Point("a", EVIL, "whole", 10.0, 0.8, 0.7, 0.9, True),
+        Point("b", "B", "prompt", 20.0, 0.7, None, None),
+    ]
+    curve = _figure([_line(EVIL[:16])])
+    scatter = plots.scatter_figure(points, "train_seconds", "accuracy", reference=(EVIL, 0.75))
+    for figure in (curve, scatter):
+        assert "<script" not in json.loads(json.dumps(figure.to_json()))
+        assert "&lt;script" in figure.to_json().replace("\\u003c", "<").replace("\\u0026", "&")
+
+
+def test_an_empty_plot_is_a_plot():
+    assert _figure([]).layout.yaxis.range == (0.0, 1.0)
+    assert plots.scatter_figure([], "train_seconds", "accuracy").layout.xaxis.type == "log"
+
+
+def test_the_scatter_has_whiskers_front_and_reference():
+    points = [
+        Point("a", "A", "whole", 100.0, 0.9, 0.88, 0.92, True),
+        Point("b", "B", "prompt", 10.0, 0.8, 0.79, 0.81, True),
+        Point("c", "C", "added", 90.0, 0.7, None, None, False),
+    ]
+    figure = plots.scatter_figure(points, "train_seconds", "accuracy", reference=("TF-IDF", 0.84))
+    front = next(trace for trace in figure.data if trace.mode == "lines")
+    assert front.line.shape == "hv"
+    assert list(front.x)[:2] == [10.0, 100.0]
+    errors = {trace.name: trace.error_y.array for trace in figure.data if trace.mode == "markers"}
+    assert errors["A"] == pytest.approx((2.0,))
+    assert errors["C"] is None
+    assert "TF-IDF 84.0" in _texts(figure)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "column", "some"),
+    [
+        (30 * 2**20, 200 * 2**20, "peak_memory_bytes", "100\u00a0MiB"),
+        (700, 9e6, "trainable_parameters", "10k"),
+        (5, 60, "train_seconds", "10\u00a0s"),
+    ],
+)
+def test_log_ticks_are_few_and_round_in_their_unit(low: float, high: float, column: str, some: str):
+    ticks, texts = plots._log_ticks(low, high, metric(column))
+    assert 2 <= len(ticks) <= 7
+    assert all(low <= tick <= high for tick in ticks)
+    assert some in texts
+
+
+def test_labels_of_a_scatter_cover_neither_each_other_nor_a_point():
+    points = [(50.0 + 11 * (i % 5), 60.0 + 13 * (i // 5)) for i in range(15)]
+    labels = [f"method {i}" for i in range(15)]
+    places = label_places(points, labels, 300, 240)
+    boxes = [_box(*point, label, place) for point, label, place in zip(points, labels, places) if place]
+    assert len(boxes) >= 6
+    assert not any(_overlap(a, b) for a, b in itertools.combinations(boxes, 2))
