@@ -1,5 +1,6 @@
 """Points of the plots: smoothing, thinning, mean and band over seeds, labels that keep apart, the front."""
 
+import itertools
 import math
 
 import pytest
@@ -119,7 +120,7 @@ def test_labels_keep_their_gap_their_order_and_the_bounds(wanted: list[float]):
     assert all(-1e-6 <= place <= 100 + 1e-6 for place in placed)
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     in_order = [placed[i] for i in order]
-    assert all(b - a >= 4.0 - 1e-6 for a, b in zip(in_order, in_order[1:]))
+    assert all(b - a >= 4.0 - 1e-6 for a, b in itertools.pairwise(in_order))
 
 
 def test_labels_with_room_stay_where_they_want():

@@ -82,7 +82,7 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
         asked.append((function, who, text, pool))
         if who == "base":
             return _answer(
-                None, label=None, probabilities={}, ms=None, live=None, reason="It has no trained head."
+                label=None, probabilities={}, ms=None, live=None, reason="It has no trained head."
             )
         if who != "tfidf" and store.run(who).spec.choice.method == "prefix":
             return _answer(label=None, probabilities={}, ms=None, live=False, reason="It changes nothing.")
@@ -107,8 +107,8 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
     assert "untrained head" in panes
     assert "It changes nothing." in panes
     assert set(answers) == {"base", "tfidf", *ids}
-    assert panes.count("right") == 1
-    assert panes.count("wrong") == 1
+    assert panes.count("</svg>right<") == 1
+    assert panes.count("</svg>wrong<") == 1
 
 
 def test_one_that_cannot_answer_leaves_the_others_theirs(store: Store, monkeypatch: pytest.MonkeyPatch):
@@ -167,7 +167,7 @@ def test_agreement_counts_labels_alone(store: Store):
     fake_store.fill(store, methods=("full", "lora"), seeds=(0,))
     panes = panes_for(store.runs(), "accuracy")
     keys = [pane.key for pane in panes]
-    both = dict(zip(keys, (_answer(None, label=None), _answer(), _answer(), _answer())))
+    both = dict(zip(keys, (_answer(label=None), _answer(), _answer(), _answer())))
     assert "all 3 say positive" in str(agreement(both, panes))
     assert str(agreement({}, panes)) == ""
 
