@@ -24,10 +24,10 @@ def test_time_left_is_unknown_before_the_first_step_and_halves_with_two_slots(st
     first = store.runs()[0]
     fake_store.start(store, first.id, first.spec, reached=0.5)
     one, two = (queue_state(store.runs(), slots=slots).seconds_left for slots in (1, 2))
-    own = store.run(first.id).seconds_left
-    assert own is not None
-    assert one == pytest.approx(own + 2 * own)
-    assert own < two < one
+    run = store.run(first.id)
+    whole = run.seconds / run.step * run.steps
+    assert one == pytest.approx(run.seconds_left + whole)
+    assert two == pytest.approx(max(one / 2, whole))
 
 
 def test_a_retry_stands_for_what_it_retries(store: Store):

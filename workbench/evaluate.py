@@ -14,7 +14,7 @@ from workbench.task import Task
 Row = Mapping[str, Any]
 Outcome = dict[str, Any]
 
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 # Up to here a plain softmax(QK)V is faster on a CPU than the blocked kernel, in bfloat16 by a quarter of a step.
 PLAIN_ATTENTION_LENGTH = 128
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

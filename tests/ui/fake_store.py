@@ -77,7 +77,7 @@ def fill(
     owner: str = "",
     name: str = "",
     steps: int = 120,
-    stride: int = 4,
+    stride: int = 8,
 ) -> list[str]:
     """Queue methods x seeds; the last ones stay as `waiting` and `running`, all of `failing` diverge, the rest finish."""
     shared = shared or setting()
@@ -97,7 +97,7 @@ def fill(
 
 
 def start(
-    store: Store, run_id: str, one: RunSpec, *, reached: float = 1.0, steps: int = 120, stride: int = 4
+    store: Store, run_id: str, one: RunSpec, *, reached: float = 1.0, steps: int = 120, stride: int = 8
 ) -> None:
     """Claim a run and let it make part of its steps."""
     facts = METHODS[one.choice.method]
@@ -123,7 +123,7 @@ def start(
     (store.run_folder(run_id)).mkdir(parents=True, exist_ok=True)
 
 
-def finish(store: Store, run_id: str, one: RunSpec, *, steps: int = 120, stride: int = 4) -> None:
+def finish(store: Store, run_id: str, one: RunSpec, *, steps: int = 120, stride: int = 8) -> None:
     start(store, run_id, one, steps=steps, stride=stride)
     outcomes = _outcomes(one)
     write_outcomes(store.run_folder(run_id), outcomes)
@@ -131,7 +131,7 @@ def finish(store: Store, run_id: str, one: RunSpec, *, steps: int = 120, stride:
     store.change_state(run_id, "finished", result=_result(one, outcomes, steps))
 
 
-def fail(store: Store, run_id: str, one: RunSpec, *, steps: int = 120, stride: int = 4) -> None:
+def fail(store: Store, run_id: str, one: RunSpec, *, steps: int = 120, stride: int = 8) -> None:
     start(store, run_id, one, reached=0.5 + 0.02 * one.seed, steps=steps, stride=stride)
     at = int(steps * (0.5 + 0.02 * one.seed)) + 1
     store.add_event(run_id, "step", {"step": at, "steps": steps, "loss": float("inf"), "seconds": 9.0})
