@@ -104,7 +104,10 @@ class RunTrainer(Trainer):
         setting, choice = self.job.plan.setting, self.job.plan.spec.choice
         if self.optimizer is None and self.job.plan.method.optimizer is not None:
             self.optimizer = self.job.plan.method.optimizer(
-                self.model, self.job.plan.options, choice.learning_rate, setting.weight_decay
+                self.model,  # type: ignore[arg-type]
+                self.job.plan.options,
+                choice.learning_rate,
+                setting.weight_decay,
             )
         return super().create_optimizer(model)
 

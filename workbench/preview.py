@@ -28,7 +28,7 @@ def look_at_data(
     given.pop("revision", None)
     reading = {key: given.pop(key) for key in ("parts", "encoding", "skip_broken") if key in given}
     split = Split(**{ours: given[theirs] for theirs, ours in _SPLIT.items() if theirs in given})
-    looking = {key: given[key] for key in ("text", "label", "fixes") if key in given}
+    looking: dict[str, Any] = {key: given[key] for key in ("text", "label", "fixes") if key in given}
     looking |= {"tokenizer": _tokenizer(model, store), "max_length": max_length, "split": split}
     try:
         raw = read(source, **reading)
@@ -65,7 +65,7 @@ def find_rows(store_folder: str, fingerprint: str, words: str, model: str) -> di
         for row in rows
         if all(word in f"{row['text']} {row['label']}".casefold() for word in wanted)
     ]
-    shown = found[:SHOWN_ROWS]
+    shown: list[dict[str, Any]] = list(found[:SHOWN_ROWS])
     tokenizer = _tokenizer(model, store)
     if tokenizer is not None and shown:
         for row, ids in zip(shown, tokenizer([row["text"] for row in shown])["input_ids"]):

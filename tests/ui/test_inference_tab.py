@@ -58,6 +58,7 @@ def test_the_best_seed_of_each_method_is_ticked_and_every_seed_can_be(store: Sto
     assert set(drawn["runs"]["value"]) == best
     assert len(drawn["runs"]["choices"]) == 2
     assert drawn["run"]["value"] == "Run in 4 panes"
+    assert drawn["every_seed"]["visible"]
     assert len(page.refresh(every=True)["runs"]["choices"]) == 6
 
 

@@ -12,7 +12,7 @@ from workbench.compare import Comparison
 from workbench.curves import XAxis, scatter_points, seed_lines
 from workbench.metric import metric
 from workbench.more_runs import more_seeds
-from workbench.result import FINAL_STATES, Run
+from workbench.result import ACTIVE_STATES, FINAL_STATES, Run
 from workbench.ui import shown
 from workbench.ui.compare_layout import GRID, TABLE, draw, table_title
 from workbench.ui.comparison_columns import plain_grid
@@ -145,7 +145,9 @@ class _Handlers:
             return gr.skip(), bool(event.key), str(verdicts_card(found, every=bool(event.key)))
         rows = {row.key for row in found.rows}
         if event.action == "all_seeds":
-            keys, count = [row.key for row in found.rows if row.seeds], int(event.key)
+            going = ("finished", *ACTIVE_STATES)
+            keys = [row.key for row in found.rows if any(row.states.get(state) for state in going)]
+            count = int(event.key)
         else:
             *pair, number = event.key.split(":")
             keys, count = [key for key in pair if key in rows], int(number)

@@ -20,6 +20,8 @@ MEASURED: Mapping[str, tuple[str, ...]] = {
     "Cost to train": ("peak_memory_bytes", "train_seconds", "samples_per_second"),
     "Cost to serve": ("latency_ms_p50", "latency_ratio", "merged_latency_ratio", "adapter_bytes"),
 }
+# TF-IDF belongs on the scale when it is this near, in points, however alike the methods are.
+NEAR = 10.0
 _TITLES = {
     "macro_f1": "F1, %",
     "peak_memory_bytes": "Peak",
@@ -108,6 +110,7 @@ def score_scale(comparison: Comparison) -> tuple[float, float]:
     highs = [min(100 * cell.high, max(means) + room) for cell in cells if cell.high is not None]
     low, high = min([*means, *lows]), max([*means, *highs])
     tfidf = next((row.mean(score) for row in comparison.references if row.key == "tfidf"), None)
+    room = max(room, NEAR)
     if tfidf is not None and low - room <= 100 * tfidf <= high + room:
         low, high = min(low, 100 * tfidf), max(high, 100 * tfidf)
     return max(math.floor(low - 0.5), 0.0), min(math.ceil(high + 0.5), 100.0)

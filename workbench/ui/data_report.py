@@ -60,6 +60,10 @@ def welcome(preset: Preset, card: BundledCard | None, busy: str = "") -> Markup:
     )
 
 
+def shared_notice(sentence: str) -> Markup:
+    return parts.notice("busy", "A shared page", sentence)
+
+
 def _size(preset: Preset) -> Markup:
     runs = len(preset.methods) * len(preset.seeds)
     return Markup("<b>{}</b> of {} each").format(

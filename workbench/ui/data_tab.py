@@ -12,6 +12,7 @@ from workbench import presets
 from workbench.data import bundled
 from workbench.data.limits import MEGABYTE
 from workbench.data.limits import Limits as FileLimits
+from workbench.hosted import Limits
 from workbench.spec import DataSpec, Setting
 from workbench.ui import asking, data_report
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, sentence_of
@@ -56,6 +57,8 @@ def build(context: PageContext) -> Tab:
 def _draw_start(context: PageContext, at: dict[str, Any]) -> None:
     first, rest = _presets(context)
     at["form_key"] = gr.State(lambda: secrets.token_hex(8))
+    if context.limits is not None:
+        html_block(data_report.shared_notice(context.limits.sentence()))
     at["welcome"] = html_block(data_report.welcome(first, _card(str(first.data["source"]))))
     at["ready"] = html_block(data_report.ready_made(rest))
 
@@ -291,8 +294,13 @@ def _welcome(preset: presets.Preset, busy: str = "") -> str:
 def _presets(context: PageContext) -> tuple[presets.Preset, list[presets.Preset]]:
     first, *rest = presets.shipped_presets()
     if context.limits is not None:
-        rest = [preset for preset in rest if len(preset.methods) * len(preset.seeds) <= context.limits.runs]
+        rest = [preset for preset in rest if _is_within(preset, context.limits)]
     return first, rest
+
+
+def _is_within(preset: presets.Preset, limits: Limits) -> bool:
+    runs = len(preset.methods) * len(preset.seeds)
+    return runs <= limits.runs and preset.setting.get("max_length", Setting.max_length) <= limits.max_length
 
 
 def _card(name: str) -> Any:

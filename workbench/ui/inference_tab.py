@@ -33,6 +33,7 @@ _PARTS = (
     "empty",
     "body",
     "runs",
+    "every_seed",
     "examples",
     "run",
     "panes",

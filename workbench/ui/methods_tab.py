@@ -133,7 +133,7 @@ def _draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
     )
     with gr.Column(elem_classes="wb-form") as at["options_panel"]:
 
-        @gr.render(
+        @gr.render(  # type: ignore[untyped-decorator]
             inputs=[at["form_of"]],
             triggers=[at["form_of"].change],
             concurrency_limit=1,  # Gradio loses count of its own events when two renders of one session overlap

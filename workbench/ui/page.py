@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,7 @@ def serve(store: Store, *, host: str | None = None, port: int | None = None) -> 
     runner = Runner(store)
     runner.start()
     app = application(store, runner)
+    signal.signal(signal.SIGTERM, _leave)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     print(f"The workbench answers at http://{shown}:{port}", flush=True)
     try:
@@ -153,6 +155,11 @@ def serve(store: Store, *, host: str | None = None, port: int | None = None) -> 
         runner.stop()
         background.close()
     return 0
+
+
+def _leave(number: int, frame: Any) -> None:
+    """uvicorn hands SIGTERM on once it has stopped answering: leave in order, with the queue given up."""
+    raise SystemExit(0)
 
 
 def application(store: Store, runner: Runner) -> FastAPI:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from workbench.curves import Line, Point, spread
 from workbench.metric import Metric, metric
+from workbench.ui.comparison_columns import NEAR
 from workbench.ui.families import family as find_family
 from workbench.ui.label_places import label_places
 from workbench.ui.parts import format_bytes, format_count, format_seconds
@@ -221,6 +222,9 @@ def _name_points(
     for one, other in itertools.pairwise(front):
         strokes.append((across(one.x), down(one.y) - 1, across(other.x), down(one.y) + 1))
         strokes.append((across(other.x) - 1, down(other.y), across(other.x) + 1, down(one.y)))
+    if front:
+        right = down(front[-1].y)
+        strokes.append((across(front[-1].x), right - 1, NOMINAL_WIDTH, right + 1))
     places = label_places(pixels, labels, NOMINAL_WIDTH, INSIDE, strokes)
     for point, label, place in zip(order, labels, places):
         if place is not None:
@@ -240,7 +244,7 @@ def _scatter_range(points: Sequence[Point], reference: tuple[str, float] | None)
     # A row with a very wide interval must not press the others into one line.
     low = max(min(values), min(centre) - spread_of_means)
     high = min(max(values), max(centre) + spread_of_means)
-    if reference is not None and 100 * reference[1] >= low - spread_of_means:
+    if reference is not None and 100 * reference[1] >= low - max(spread_of_means, NEAR):
         low, high = min(low, 100 * reference[1]), max(high, 100 * reference[1])
     room = max((high - low) * 0.08, 1.0)
     return max(low - room, 0.0), min(high + room, 101.0)

@@ -16,100 +16,27 @@ from workbench.queue_state import queue_state
 from workbench.result import ACTIVE_STATES, Run
 from workbench.spec import RunSpec
 from workbench.ui import shown
-from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors
-from workbench.ui.controls import html_block, segmented
+from workbench.ui.context import QUIET, PageContext, Tab, as_text, owner_of, run_of, say_errors
 from workbench.ui.curve_table import curve_table
 from workbench.ui.failures import failure_cards, failures
 from workbench.ui.machine_panel import look, machine_card
-from workbench.ui.parts import button, empty_state, page_title
+from workbench.ui.parts import page_title
 from workbench.ui.plots import curve_figure
 from workbench.ui.queue_matrix import progress_line, queue_table, running_cards
 from workbench.ui.run_log import Source, events_card, log_html, log_lines
+from workbench.ui.train_layout import draw, train_title
 
 X_TITLES: dict[str, str] = {"step": "step", "time": "seconds of training"}
-CLOSING = "You may close this page. Runs go on in their own processes and are here when you come back."
 
 
 def build(context: PageContext) -> Tab:
     """Draw the tab; everything in it comes from `refresh_train`."""
-    parts = _draw(context)
+    parts = draw()
     wiring = _Wiring(context, parts)
     tab = Tab(wiring.refresh_train, wiring.inputs, wiring.outputs, parts=parts)
     _wire(context, parts, wiring)
     tab.wire = lambda tabs: _wire_empty(context, parts)
     return tab
-
-
-def _draw(context: PageContext) -> dict[str, Any]:
-    p: dict[str, Any] = {"drawn": gr.State("")}
-    with gr.Row(elem_classes="wb-tab-head"):
-        p["head"] = html_block(str(page_title("Train")), elem_classes="wb-head-line")
-        p["chooser"] = shown.setting_chooser()
-        p["pause"] = gr.Button("Pause after these", visible=False)
-        p["cancel_all"] = gr.Button("Cancel all", visible=False)
-    with gr.Row(visible=False, elem_classes="wb-confirm") as p["confirm"]:
-        p["confirm_words"] = html_block("")
-        p["confirm_yes"] = gr.Button("Cancel them", variant="stop")
-        p["confirm_no"] = gr.Button("Keep them")
-    p["empty"] = html_block(str(_nothing_yet()))
-    with gr.Row(visible=False, elem_classes="wb-train-grid") as p["body"]:
-        with gr.Column(elem_classes="wb-train-left"):
-            p["running"] = html_block("")
-            p["queue"] = html_block("")
-        with gr.Column(elem_classes="wb-train-right"):
-            p["failures"] = html_block("")
-            with gr.Column(elem_classes="wb-card wb-curves"):
-                with gr.Row(elem_classes="wb-card-head"):
-                    html_block(
-                        str(
-                            _card_title("Live curves", "first finished seed of each method, thick where live")
-                        )
-                    )
-                    p["x"] = segmented(["step", "time"], "step", label="Curves by")
-                    p["smoothing"] = gr.Slider(
-                        0,
-                        0.95,
-                        0.6,
-                        step=0.05,
-                        label="smooth",
-                        elem_classes="wb-smooth",
-                        buttons=[],
-                        container=False,
-                    )
-                with gr.Row(elem_classes="wb-plots"):
-                    p["loss_plot"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
-                    p["score_plot"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
-                with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
-                    p["curve_table"] = html_block("")
-            with gr.Row(elem_classes="wb-train-foot"):
-                p["machine"] = html_block("")
-                p["events"] = html_block("")
-                with gr.Column(elem_classes="wb-card wb-log-card"):
-                    with gr.Row(elem_classes="wb-card-head"):
-                        html_block(str(_card_title("Log", "")))
-                        p["log_run"] = gr.Dropdown(
-                            [], label="Run", show_label=False, container=False, elem_classes="wb-log-run"
-                        )
-                    with gr.Row(elem_classes="wb-card-head wb-log-controls"):
-                        p["log_source"] = segmented(
-                            [("Steps", "steps"), ("Output", "output")], "steps", label="What to show"
-                        )
-                        p["follow"] = gr.Checkbox(True, label="follow", container=False, min_width=80)
-                    p["log"] = html_block("")
-    p["closing"] = html_block(f'<p class="wb-note">{CLOSING}</p>')
-    return p
-
-
-def _title(progress: Markup) -> Markup:
-    return Markup('<div class="wb-title"><h1>Train</h1>{}</div>').format(progress)
-
-
-def _card_title(title: str, note: str) -> Markup:
-    return Markup('<div class="wb-head"><h3>{}</h3><span class="wb-note">{}</span></div>').format(title, note)
-
-
-def _nothing_yet() -> Markup:
-    return empty_state(shown.NO_RUNS, button("Go to Methods", "methods", kind="primary", small=False))
 
 
 class _Wiring:
@@ -164,7 +91,7 @@ class _Wiring:
         at_work = [run for run in active if run.state != "queued"]
         slots = self.context.runner.slots or max(len(at_work), 1)
         paused = store.is_paused()
-        new["head"] = str(_title(progress_line(queue_state(runs, slots=slots), paused=paused)))
+        new["head"] = str(train_title(progress_line(queue_state(runs, slots=slots), paused=paused)))
         new["chooser"] = shown.show_choices(self.context, owner, chosen)
         new["pause"] = gr.update(
             value="Go on" if paused else "Pause after these",
@@ -223,7 +150,7 @@ class _Wiring:
         if event.action == "cancel":
             run = run_of(self.context, event.key, owner_of(request))
             if self.context.runner.cancel(run.id):
-                gr.Info(f"{run.spec.choice.method}, seed {run.spec.seed}: stopping.", duration=4)
+                gr.Info(as_text(f"{run.label}, seed {run.spec.seed}: stopping."), duration=4)
         return gr.Timer(active=True)
 
     @say_errors

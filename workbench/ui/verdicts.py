@@ -29,7 +29,7 @@ def verdicts_card(comparison: Comparison, *, every: bool = False) -> Markup:
         toggle = button(
             "Show fewer" if every else f"Show all {len(found)}", "every", "" if every else "1", kind="quiet"
         )
-    note = f"{len(shown)} of {len(found)} pairs" if found and not every else ""
+    note = f"{len(shown)} of {len(found)} pairs" if len(shown) < len(found) else ""
     return Markup(
         '<section class="wb-card wb-verdicts"><div class="wb-head"><h2>What the numbers say</h2><span class="wb-space"></span>'
         '<span class="wb-note">{}</span>{}</div>{}{}{}</section>'

@@ -1,0 +1,109 @@
+"""The real page in its own process, and Debian's chromium to look at it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+START_SECONDS = 60
+
+
+class Server:
+    """`python app.py` on a free port of 127.0.0.1, with a store of its own."""
+
+    def __init__(self, home: Path, log: Path, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.home, self.log, self.environment = home, log, environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> float:
+        """Seconds until the page answered."""
+        environment = {
+            **os.environ,
+            "WORKBENCH_HOME": str(self.home),
+            "GRADIO_SERVER_PORT": str(self.port),
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            **self.environment,
+        }
+        begun = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        while time.monotonic() - begun < START_SECONDS:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                with urllib.request.urlopen(self.url, timeout=2) as answer:
+                    assert answer.status == 200
+                    return time.monotonic() - begun
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError(f"no answer within {START_SECONDS} s: {self.log.read_text()}")
+
+    def kill(self, how: int = signal.SIGTERM) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    one = Server(tmp_path / "home", tmp_path / "page.log")
+    one.start()
+    yield one
+    one.kill()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator:
+    if CHROMIUM is None:
+        pytest.skip("needs Debian's chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium) -> Iterator[Callable]:
+    """Open a page as a new visitor. Afterwards: no request went anywhere else, and the console held no error."""
+    contexts, outside, errors = [], [], []
+
+    def open_page(url: str, width: int = 1440, height: int = 900):
+        context = chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else outside.append(r.url))
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.goto(url)
+        page.get_by_role("tab", name="Data").first.wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert outside == []
+    assert [e for e in errors if "Failed to load resource" not in e and "net::ERR" not in e] == []

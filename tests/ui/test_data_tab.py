@@ -1,0 +1,168 @@
+"""The Data tab: what the doctor's report looks like, and what its buttons make of the plan."""
+
+import importlib
+
+import gradio as gr
+import pytest
+
+from workbench import presets
+from workbench.data import bundled
+from workbench.ui import asking, data_report, data_tab, page
+from workbench.ui import plan as plans
+from workbench.uploads import keep_upload
+
+
+@pytest.fixture(autouse=True)
+def in_process(monkeypatch):
+    """Background questions are answered here, so that no second process is needed."""
+
+    def call(function, *arguments, **options):
+        module, _, name = function.partition(":")
+        return getattr(importlib.import_module(module), name)(*arguments)
+
+    monkeypatch.setattr("workbench.background.call", call)
+    asking.forget()
+
+
+@pytest.fixture
+def tab(store):
+    with gr.Blocks():
+        context, _ = page._frame(store, runner=None)
+        with context.tabs.render(), gr.Tab("Data", id="data"):
+            made = data_tab.build(context)
+    return context, made
+
+
+def plan_of(source, **more):
+    return {**plans.empty_plan(), "model": "", "data": {"source": source, **more}}
+
+
+def after(updates):
+    """All updates of a handler's generator as one: what the page shows in the end."""
+    shown = {}
+    for update in updates:
+        shown |= update
+    return shown
+
+
+def text_of(update):
+    return update["value"] if isinstance(update, dict) else update
+
+
+@pytest.fixture
+def reviews(tmp_path):
+    lines = ["review,stars"]
+    lines += [f"this one was {word} and number {i},{label}" for i in range(40) for word, label in (("good", "yes"), ("bad", "no"))]
+    lines += [",yes", "a last one,yess"]
+    path = tmp_path / "my reviews.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_without_data_there_is_one_sentence_and_one_action(tab):
+    context, made = tab
+    shown = after(made.refresh(plans.empty_plan(), None))
+    assert "No data chosen yet" in text_of(shown[made.parts["report"]])
+
+
+def test_a_report_names_line_field_and_fix(tab, reviews, store):
+    context, made = tab
+    source = keep_upload(store, reviews, reviews.name, None)
+    shown = after(made.refresh(plan_of(source, title="my reviews.csv"), None))
+    html = shown[made.parts["report"]]
+    assert "my reviews.csv" in html
+    assert "line 82" in html
+    assert "Column review" in html
+    assert 'data-action="fix" data-key="drop_empty"' in html
+    assert "Training waits" in html
+    assert context.plan in shown
+    assert shown[context.plan]["data"]["fingerprint"] is None
+
+
+def test_fixes_are_recorded_and_free_the_way(tab, reviews, store):
+    context, made = tab
+    plan = plan_of(keep_upload(store, reviews, reviews.name, None))
+    report = after(made.refresh(plan, None))[made.parts["look"]]["report"]
+    plan = data_tab.mended(plan, report, "fix-all", "")
+    assert "drop_empty" in plan["data"]["fixes"]
+    shown = after(made.refresh(plan, None))
+    data = shown[context.plan]["data"]
+    assert data["fingerprint"]
+    assert data["labels"] == 2
+    assert "Undo" in shown[made.parts["report"]]
+    assert store.data_folder(data["fingerprint"]).is_dir()
+
+
+def test_a_file_that_is_gone_is_said_and_nothing_is_lost(tab):
+    context, made = tab
+    shown = after(made.refresh(plan_of("upload:0123456789abcdef/gone.csv"), None))
+    assert "upload it again" in shown[made.parts["report"]]
+    assert context.plan not in shown
+
+
+@pytest.mark.parametrize("source", ["../../etc/passwd", "no such file.csv", "\0", "<script>alert(1)</script>"])
+def test_a_bad_source_is_answered_in_the_report(tab, source):
+    context, made = tab
+    html = str(after(made.refresh(plan_of(source), None))[made.parts["report"]])
+    assert "<script>" not in html
+    assert "fix" in html or "can’t be read" in html
+
+
+def test_hostile_cells_stay_text(tab, tmp_path, store):
+    context, made = tab
+    path = tmp_path / "x.csv"
+    rows = [f'"<img src=x onerror=alert({i})> ${{1+1}}",{"a" if i % 2 else "<b>b</b>"}' for i in range(60)]
+    path.write_text("text,label\n" + "\n".join(rows))
+    shown = after(made.refresh(plan_of(keep_upload(store, path, "<script>.csv", None), title="<script>.csv"), None))
+    for name in ("report", "charts", "rows"):
+        html = str(shown[made.parts[name]])
+        assert "<img" not in html
+        assert "<script>" not in html
+        assert "<b>b</b>" not in html
+
+
+def test_buttons_of_the_report_change_the_plan():
+    plan = plan_of("reviews")
+    plan = data_tab.mended(plan, None, "fix", "strip_html")
+    plan = data_tab.mended(plan, None, "fix", "strip_html")
+    assert plan["data"]["fixes"] == ["strip_html"]
+    assert data_tab.mended(plan, None, "undo", "strip_html")["data"]["fixes"] == []
+    assert data_tab.mended(plan, None, "fix", "skip_broken")["data"]["skip_broken"] is True
+    assert data_tab.mended(plan, None, "setting", "max_length=302")["setting"]["max_length"] == 302
+    with pytest.raises(ValueError, match="whole number"):
+        data_tab.mended(plan, None, "setting", "max_length=x")
+    with pytest.raises(ValueError, match="unknown setting"):
+        data_tab.mended(plan, None, "setting", "owner=1")
+
+
+def test_fields_that_say_the_default_are_left_out_of_the_plan():
+    values = {"text": None, "label": "stars", "encoding": "", "validation_share": 0.15, "test_share": 0.3, "split_seed": 0,
+              "max_length": 64, "train_rows": 100, "validation_rows": None, "test_rows": None}  # fmt: skip
+    plan = data_tab.with_fields(plan_of("reviews"), values)
+    assert plan["data"] == {"source": "reviews", "label": "stars", "test_share": 0.3, "train_rows": 100}
+    assert plan["setting"]["max_length"] == 64
+
+
+def test_the_welcome_says_the_presets_own_figures():
+    preset = presets.load("quickstart")
+    card = next(card for card in bundled() if card.name == preset.data["source"])
+    html = str(data_report.welcome(preset, card))
+    assert f"{card.total_rows:,}" in html
+    assert f"{len(preset.methods)} runs" in html
+    assert html.count("wb-chip") == len(preset.methods)
+
+
+def test_every_other_preset_can_be_run_and_opened():
+    others = [one for one in presets.shipped_presets() if one.name != "quickstart"]
+    html = str(data_report.ready_made(others))
+    assert others
+    for preset in others:
+        assert f'data-action="run" data-key="{preset.name}"' in html
+        assert f'data-action="open" data-key="{preset.name}"' in html
+
+
+def test_a_source_belongs_to_its_panel():
+    assert data_tab.source_kind(None) == "bundled"
+    assert data_tab.source_kind("reviews") == "bundled"
+    assert data_tab.source_kind("upload:0123456789abcdef/x.csv") == "upload"
+    assert data_tab.source_kind("stanfordnlp/sst2") == "named"

@@ -1,0 +1,130 @@
+"""The plan: what the browser keeps, what buttons make of it, and the preset it becomes."""
+
+import json
+
+import pytest
+
+from workbench import presets
+from workbench.spec import Budget
+from workbench.ui import plan as plans
+
+
+@pytest.fixture
+def plan():
+    return {**plans.empty_plan(), "data": {"source": "reviews", "title": "reviews"}}
+
+
+def test_ticking_keeps_options_and_unticking_keeps_them_as_a_draft(plan):
+    plan = plans.change_options(plans.tick(plan, "lora"), "lora", {"r": 4}, None)
+    assert plans.entry_of(plan, "lora")["options"] == {"r": 4}
+    without = plans.untick(plan, "lora")
+    assert plans.ticked_keys(without) == []
+    assert plans.entry_of(plans.tick(without, "lora"), "lora")["options"] == {"r": 4}
+
+
+def test_options_of_a_method_that_is_not_ticked_do_not_tick_it(plan):
+    changed = plans.change_options(plan, "lora", {"r": 4}, 0.01)
+    assert changed["choices"] == []
+    assert changed["drafts"]["lora"]["learning_rate"] == 0.01
+    assert plan["drafts"] == {}
+
+
+def test_a_bad_option_is_refused_in_the_words_of_the_options_class(plan):
+    with pytest.raises(ValueError, match=r"r is a whole number of at least 1"):
+        plans.change_options(plan, "lora", {"r": 0}, None)
+    with pytest.raises(ValueError, match="learning_rate"):
+        plans.change_options(plan, "lora", {}, -1.0)
+
+
+def test_the_same_method_several_times_makes_several_choices(plan):
+    plan = plans.change_options(plans.tick(plan, "lora"), "lora", {"r": 1}, None)
+    plan, second = plans.add_again(plan, "lora")
+    plan = plans.change_options(plan, second, {"r": 64}, None)
+    assert [e["options"] for e in plan["choices"]] == [{"r": 1}, {"r": 64}]
+    assert [line.options for line in plans.to_preset(plan).methods] == [{"r": 1}, {"r": 64}]
+    assert plans.ticked_keys(plans.remove_again(plan, second)) == ["lora"]
+
+
+def test_two_equal_choices_are_refused(plan):
+    plan, _ = plans.add_again(plans.tick(plan, "lora"), "lora")
+    with pytest.raises(ValueError, match="twice with the same options"):
+        plans.to_preset(plan)
+
+
+def test_choices_stand_in_the_order_of_the_cards(plan):
+    assert plans.ticked_keys(plans.with_ticks(plan, ["adapter", "lora", "full"])) == ["full", "lora", "adapter"]
+
+
+@pytest.mark.parametrize("name", ["quickstart", "workshop", "rank-sweep", "seeds", "imdb-distilbert-hub"])
+def test_every_shipped_preset_becomes_a_plan_and_back(name):
+    preset = presets.load(name)
+    plan = plans.from_preset(preset)
+    assert json.loads(json.dumps(plan)) == plan
+    assert plans.checked_plan(plan) == plan
+    again = plans.to_preset(plan)
+    assert (again.model, again.task, again.seeds) == (preset.model, preset.task, preset.seeds)
+    assert [line.choice() for line in again.methods] == [line.choice() for line in preset.methods]
+    assert dict(again.data) == dict(preset.data)
+    for key, value in preset.setting.items():
+        assert again.setting[key] == value
+
+
+def test_the_yaml_loads_as_the_same_preset(plan, tmp_path):
+    plan = plans.change_setting(plans.tick_methods(plan, ["full", "lora"]), "budget", {"kind": "steps", "amount": 20})
+    plan = plans.change_seeds(plan, 3)
+    path = tmp_path / "mine.yaml"
+    path.write_text(plans.to_yaml(plan))
+    loaded = presets.load(path)
+    assert loaded.seeds == (0, 1, 2)
+    assert loaded.setting["budget"] == Budget("steps", 20)
+    assert [line.method for line in loaded.methods] == ["full", "lora"]
+
+
+def test_an_uploaded_file_stands_in_the_yaml_by_its_name_alone(plan):
+    plan["data"] = {"source": "upload:0123456789abcdef/my reviews.csv"}
+    text = plans.to_yaml(plans.tick(plan, "full"))
+    assert "upload:" not in text
+    assert text.startswith("# Put my reviews.csv beside this file.")
+
+
+def test_an_incomplete_plan_says_what_is_missing(plan):
+    with pytest.raises(ValueError, match="no method yet"):
+        plans.to_preset(plan)
+    with pytest.raises(ValueError, match="no data yet"):
+        plans.to_preset(plans.tick(plans.empty_plan(), "full"))
+
+
+def test_settings_are_checked_where_they_are_made(plan):
+    with pytest.raises(ValueError, match="batch_size"):
+        plans.change_setting(plan, "batch_size", 0)
+    with pytest.raises(ValueError, match="unknown setting"):
+        plans.change_setting(plan, "batchsize", 8)
+    with pytest.raises(ValueError, match="from 1 to"):
+        plans.change_seeds(plan, 0)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [None, 3, "plan", [], {"choices": "lora"}, {"data": {"source": 1}}, {"seeds": [-1]}, {"setting": {"batch_size": "x"}},
+     {"choices": [{"method": "no_such", "options": {}}, {"method": "lora", "options": {"r": -1}}, 7]},
+     {"setting": {"budget": {"kind": "years", "amount": 1}}}, {"drafts": {"lora": None}}],
+)  # fmt: skip
+def test_whatever_a_browser_kept_becomes_a_plan(kept):
+    plan = plans.checked_plan(kept)
+    assert plan == plans.checked_plan(plan)
+    assert plan["choices"] == []
+    assert plans.budget_of(plan) == Budget()
+
+
+def test_good_parts_of_a_damaged_plan_stay(plan):
+    damaged = {**plans.tick(plan, "lora"), "setting": {"batch_size": 8, "max_length": -1}, "extra": 1}
+    kept = plans.checked_plan(damaged)
+    assert plans.ticked_keys(kept) == ["lora"]
+    assert kept["setting"] == {"batch_size": 8}
+    assert "extra" not in kept
+
+
+def test_workshop_five_are_the_presets(plan):
+    five = plans.workshop_five()
+    assert len(five) == len(set(five)) == 5
+    assert set(five) <= set(plans.ticked_keys(plans.tick_methods(plan, five)))
