@@ -75,7 +75,7 @@ def plan_run(
     setting = spec.setting
     device = evaluate.pick_device(device)
     method = registry.method(spec.choice.method)
-    source = models.resolve(setting.model, store=store)
+    source = models.resolve(setting.model, store=store, revision=setting.model_revision)
     return Plan(
         spec=spec,
         prepared=prepared,

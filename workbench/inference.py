@@ -183,7 +183,7 @@ def _base_key(store: Store, setting: Setting) -> tuple[str, ...]:
 
 
 def _load_base(store: Store, setting: Setting) -> Loaded:
-    source = models.resolve(setting.model, store=store)
+    source = models.resolve(setting.model, store=store, revision=setting.model_revision)
     with _untouched_random_numbers():
         model = models.load_model(source, setting.task, setting.data.labels, store=store)
     return _ready(store, setting, source, model)
@@ -191,7 +191,7 @@ def _load_base(store: Store, setting: Setting) -> Loaded:
 
 def _load_run(store: Store, run: Run) -> Loaded:
     setting = run.spec.setting
-    source = models.resolve(setting.model, store=store)
+    source = models.resolve(setting.model, store=store, revision=setting.model_revision)
     folder = saving.trained_folder(Path(store.run_folder(run.id)))
     return _ready(store, setting, source, saving.load_trained(source, folder, store=store))
 

@@ -29,6 +29,8 @@ MODULES = (
     "requests",
     "sklearn.linear_model",
     "sklearn.feature_extraction.text",
+    "evaluate",
+    "workbench.scores",
     "workbench.worker",
     "workbench.train",
     "workbench.inference",

@@ -240,7 +240,12 @@ def _result(one: RunSpec, outcomes: Sequence[Mapping[str, Any]], steps: int) -> 
         live_difference=4.2,
         per_label=per_label,
         confusion=confusion,
-        environment={"torch": "invented", "peft": "invented", "device": "cpu", "threads": 2},
+        environment={
+            "libraries": {"torch": "invented", "peft": "invented"},
+            "device": "invented processor",
+            "precision": "float32",
+            "threads": 2,
+        },
     )
 
 

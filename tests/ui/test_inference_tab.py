@@ -82,9 +82,7 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
     def call(function, folder, who, run_id, text, pool):
         asked.append((function, who, text, pool))
         if who == "base":
-            return _answer(
-                label=None, probabilities={}, ms=None, live=None, reason="It has no trained head."
-            )
+            return _answer(label=None, probabilities={}, ms=None, live=None, reason="It has no trained head.")
         if who != "tfidf" and store.run(who).spec.choice.method == "prefix":
             return _answer(label=None, probabilities={}, ms=None, live=False, reason="It changes nothing.")
         return _answer("positive" if who != "tfidf" else "negative")
@@ -101,7 +99,7 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
     assert "wb-dim" in steps[1][0]
     panes, button, summary, answers = steps[-1]
     assert button["interactive"]
-    assert "1 of 2 say" in str(summary)
+    assert "they disagree: 1 positive, 1 negative" in str(summary)
     assert "A row of the test part" in str(summary)
     assert panes.count("No label is shown.") == 2
     assert "not live" in panes

@@ -60,9 +60,10 @@ def test_live_curves_are_thick_and_failed_ones_say_so():
 
 def test_a_band_is_drawn_only_where_there_is_one():
     without = _figure([_line()])
-    with_band = _figure([_line(low=(0.4, 0.8), high=(0.6, 1.0))])
+    two_seeds = _figure([_line(low=(0.4, 0.8), high=(0.6, 1.0), seeds=2)])
+    with_band = _figure([_line(low=(0.4, 0.8), high=(0.6, 1.0), seeds=3)])
     assert [trace.fill for trace in with_band.data].count("toself") == 1
-    assert all(trace.fill is None for trace in without.data)
+    assert all(trace.fill is None for trace in (*without.data, *two_seeds.data))
 
 
 def test_the_ground_is_transparent_and_nothing_zooms():

@@ -51,7 +51,7 @@ def test_the_queue_the_running_and_the_curves_come_from_the_store(store: Store):
     assert f"step {running.step} of {running.steps}" in drawn["running"]
     assert len([t for t in drawn["loss_plot"].data if t.mode == "lines"]) == 4
     assert "LoRA seed 0" in drawn["curve_table"]
-    assert "finished" in drawn["events"]
+    assert "Full fine-tuning seed 1 finished: " in drawn["events"].partition("aria-live")[2]
 
 
 def test_a_second_tab_sees_the_same_and_curves_are_left_alone_until_they_change(store: Store):
@@ -87,7 +87,7 @@ def test_the_progress_says_failed_paused_and_nothing_for_nothing(store: Store):
 
 def test_a_failure_says_what_where_last_value_and_smallest_change(store: Store):
     fake_store.fill(store, methods=("lora", "full"), seeds=(0, 1, 2), failing="lora")
-    html = Page(store).refresh()["failures"]
+    html = Page(store).refresh()["failures"]["value"]
     assert "LoRA diverged in all 3 seeds" in html
     assert "step 61 to 65 of 120" in html
     assert "Last finite loss" in html
@@ -125,7 +125,7 @@ def test_resume_is_offered_only_with_a_complete_checkpoint(store: Store):
     assert not has_checkpoint(store, run)
     (folder / "COMPLETE").write_text("{}")
     assert has_checkpoint(store, run)
-    assert "Resume" in Page(store).refresh()["failures"]
+    assert "Resume" in Page(store).refresh()["failures"]["value"]
 
 
 def test_cancel_one_and_cancel_all_after_a_second_question(store: Store):
@@ -195,6 +195,6 @@ def test_names_given_by_people_stay_text(store: Store):
         store, methods=("lora", "full"), seeds=(0,), shared=shared, running=1, name=EVIL, failing="lora"
     )
     drawn = Page(store).refresh()
-    html = [value for value in drawn.values() if isinstance(value, str)]
+    html = [value for value in drawn.values() if isinstance(value, str)] + [drawn["failures"]["value"]]
     assert len(html) >= 8
     assert not any("<script" in value for value in html)

@@ -50,17 +50,26 @@ def label_places(
     taken: list[_Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     places: list[Place | None] = []
     for i, ((x, y), label) in enumerate(zip(points, labels)):
-        others = [*taken[:i], *taken[i + 1 :], *strokes]
-        found = None
-        for place in _CANDIDATES:
-            box = _box(x, y, label, place)
-            inside = box[0] >= 0 and box[2] <= width and box[1] >= -4 and box[3] <= height + 4
-            if inside and not any(_overlap(box, other) for other in others):
-                found = place
-                taken.append(box)
-                break
+        others = [*taken[:i], *taken[i + 1 :]]
+        # A name on a stroke is better than none.
+        found = _free(x, y, label, [*others, *strokes], width, height) or _free(
+            x, y, label, others, width, height
+        )
+        if found is not None:
+            taken.append(_box(x, y, label, found))
         places.append(found)
     return places
+
+
+def _free(
+    x: float, y: float, label: str, others: Sequence[_Box], width: float, height: float
+) -> Place | None:
+    for place in _CANDIDATES:
+        box = _box(x, y, label, place)
+        inside = box[0] >= 0 and box[2] <= width and box[1] >= -4 and box[3] <= height + 4
+        if inside and not any(_overlap(box, other) for other in others):
+            return place
+    return None
 
 
 def _box(x: float, y: float, label: str, place: Place) -> _Box:

@@ -144,8 +144,8 @@ def serve(store: Store, *, host: str | None = None, port: int | None = None) -> 
     port = _port(port)
     _check_free(host, port)
     runner = Runner(store)
-    runner.start()
     app = application(store, runner)
+    runner.start()  # after the page is built: its warm parent loads the deep-learning libraries meanwhile
     signal.signal(signal.SIGTERM, _leave)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     print(f"The workbench answers at http://{shown}:{port}", flush=True)

@@ -74,11 +74,14 @@ def agreement(answers: Answers, panes: Sequence[Pane]) -> Markup:
     labels = [answers[pane.key]["label"] for pane in panes if answers.get(pane.key, {}).get("label")]
     if not labels:
         return Markup("")
-    label, count = Counter(labels).most_common(1)[0]
+    ranked = Counter(labels).most_common()
+    label, count = ranked[0]
     if len(labels) == 1:
         return badge("busy", f"one says {label}")
     if count == len(labels):
         return badge("busy", f"all {count} say {label}")
+    if ranked[1][1] == count:
+        return badge("busy", "they disagree: " + ", ".join(f"{n} {name}" for name, n in ranked[:3]))
     return badge("busy", f"{count} of {len(labels)} say {label}")
 
 

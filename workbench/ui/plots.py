@@ -121,7 +121,8 @@ def _add_line(figure: go.Figure, line: Line, scale: float, unit: str) -> None:
 
 
 def _add_band(figure: go.Figure, line: Line, scale: float) -> None:
-    if not line.low:
+    # Two seeds give a band wider than any plot: the table says how wide.
+    if not line.low or line.seeds < 3:
         return
     red, green, blue = (int(find_family(line.family).light[at : at + 2], 16) for at in (1, 3, 5))
     figure.add_scatter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from workbench import registry
 from workbench.metric import metric
-from workbench.result import Event, Run
+from workbench.result import FINAL_STATES, Event, Run
 from workbench.store import Store
 from workbench.supervisor import read_log
 from workbench.ui.parts import format_seconds, icon
@@ -19,26 +20,19 @@ from workbench.ui.shown import in_words, score_of
 
 EVENTS_SHOWN = 8
 LINES = 200
-KINDS = ("started", "evaluated", "warning", "finished", "failed", "cancelled")
-_ICONS = {"finished": "ok", "failed": "fail", "warning": "warn", "cancelled": "no"}
+KINDS = ("evaluated", "warning")
+_ICONS = {"finished": "ok", "failed": "fail", "lost": "fail", "warning": "warn", "cancelled": "no"}
 
 Source = Literal["steps", "output"]
 
 
 def events_card(store: Store, runs: Sequence[Run]) -> Markup:
     """The newest events, newest first. Only what ends a run is announced, politely."""
-    told = sorted(
-        (
-            (event, run)
-            for run in runs
-            for event in store.events(run.id, kinds=KINDS)
-            if _worth_telling(event)
-        ),
-        key=lambda pair: (pair[0].at, pair[0].seq),
-        reverse=True,
-    )
+    told = [(event, run) for run in runs for event in store.events(run.id, kinds=KINDS)]
+    told += [(end, run) for run in runs if (end := _end_of(run)) is not None]
+    told.sort(key=lambda pair: (pair[0].at, pair[0].seq), reverse=True)
     rows = Markup("").join(_event_row(event, run) for event, run in told[:EVENTS_SHOWN])
-    last = next(((e, r) for e, r in told if e.kind in ("finished", "failed", "cancelled")), None)
+    last = next(((event, run) for event, run in told if event.kind in FINAL_STATES), None)
     note = f"newest of {len(told):,}" if len(told) > EVENTS_SHOWN else ""
     return Markup(
         '<section class="wb-card"><div class="wb-head"><h3>Events</h3><span class="wb-space"></span>'
@@ -50,12 +44,15 @@ def events_card(store: Store, runs: Sequence[Run]) -> Markup:
     )
 
 
-def _worth_telling(event: Event) -> bool:
-    return event.kind != "started"
+def _end_of(run: Run) -> Event | None:
+    """The end of a run as an event, told from its record: a worker that died wrote none."""
+    if not run.is_final or run.ended_at is None:
+        return None
+    return Event(sys.maxsize, run.ended_at, run.state, "train", {})
 
 
 def _event_row(event: Event, run: Run) -> Markup:
-    kind = {"finished": "ok", "failed": "fail", "warning": "warn"}.get(event.kind, "plain")
+    kind = {"finished": "ok", "failed": "fail", "lost": "fail", "warning": "warn"}.get(event.kind, "plain")
     clock = time.strftime("%H:%M:%S", time.localtime(event.at))
     return Markup(
         '<div class="wb-event"><time class="wb-mono wb-muted">{}</time><span class="wb-event-{}">{}</span><span>{}</span></div>'
@@ -74,9 +71,9 @@ def event_words(event: Event, run: Run) -> str:
         reached = in_words(score_of(run), score)
         took = format_seconds(run.result.train_seconds) if run.result else ""
         return f"{who} finished" + (f": {reached}, {took}" if reached and took else "")
-    if event.kind in ("failed", "cancelled"):
-        message = run.reason.message if run.reason else str(event.values.get("message") or "")
-        return f"{who} {event.kind}" + (f": {message}" if event.kind == "failed" and message else "")
+    if event.kind in FINAL_STATES:
+        told = f": {run.reason.message}" if run.reason and event.kind != "cancelled" else ""
+        return f"{who} {event.kind}{told}"
     return f"{who}: {event.values.get('message') or event.kind}"
 
 

@@ -53,7 +53,9 @@ def _few(labels: Iterable[str], most: int = 5) -> str:
 def _environment(comparison: Comparison) -> dict[str, str]:
     """Where every run says the same, that; otherwise that they differ."""
     found: list[Mapping[str, object]] = [
-        run.result.environment for run in comparison.runs if run.result and run.result.environment
+        {**run.result.environment, **run.result.environment.get("libraries", {})}
+        for run in comparison.runs
+        if run.result and run.result.environment
     ]
     if not found:
         return {}
@@ -63,6 +65,9 @@ def _environment(comparison: Comparison) -> dict[str, str]:
     if len(threads) == 1:
         count = next(iter(threads))
         where += f", {count} thread{'' if count == 1 else 's'} each"
+    precisions = {str(each["precision"]) for each in found if each.get("precision")}
+    if len(precisions) == 1:
+        where += f", {precisions.pop()}"
     versions = []
     for name in _VERSIONS:
         said = {str(each[name]) for each in found if each.get(name)}

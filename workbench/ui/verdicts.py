@@ -61,11 +61,9 @@ def shared_limit(verdicts: Sequence[Verdict]) -> float:
         for bound in (v.difference.low, v.difference.high)
         if bound is not None
     ]
-    widest = max(means, default=1.0)
-    wanted = max([widest, *(min(bound, 2.5 * max(widest, 2.0)) for bound in bounds)], default=1.0)
-    return float(
-        next(step for step in (2, 4, 6, 8, 10, 15, 20, 30, 50, 100) if step >= min(wanted * 1.05, 100))
-    )
+    widest = 1.05 * max(means, default=1.0)
+    wanted = max([widest, *(min(bound, 2.2 * max(widest, 2.0)) for bound in bounds)], default=1.0)
+    return float(next(step for step in (2, 4, 6, 8, 10, 15, 20, 30, 50, 100) if step >= min(wanted, 100)))
 
 
 def _row(verdict: Verdict, limit: float, family: str) -> Markup:
