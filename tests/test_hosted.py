@@ -21,7 +21,12 @@ def prepared(rows=100):
 
 
 def preset(**values):
-    start = {"model": "embedded:fable-8m", "data": "reviews", "methods": ["full", "lora"], "budget": {"steps": 10}}
+    start = {
+        "model": "embedded:fable-8m",
+        "data": "reviews",
+        "methods": ["full", "lora"],
+        "budget": {"steps": 10},
+    }
     return presets.from_values({**start, **values}, name="test")
 
 
@@ -30,7 +35,16 @@ def test_a_signed_owner_is_known_again_and_nothing_else_is():
     token = hosted.sign(owner, SECRET)
     assert hosted.verified(token, SECRET) == owner
     other = hosted.new_owner()
-    for wrong in ("", owner, f"{owner}.", token[:-1], f"{other}.{token.split('.')[1]}", token + "é", "../../x.y", "." + token):
+    for wrong in (
+        "",
+        owner,
+        f"{owner}.",
+        token[:-1],
+        f"{other}.{token.split('.')[1]}",
+        token + "é",
+        "../../x.y",
+        "." + token,
+    ):
         assert hosted.verified(wrong, SECRET) is None
     assert hosted.verified(token, b"another secret") is None
 
@@ -106,7 +120,9 @@ def test_an_upload_belongs_to_its_owner(tmp_path):
             located(store, source, owner)
 
 
-@pytest.mark.parametrize("source", ["upload:../../x/y", "upload:0123456789abcdef/../../secret", "upload:", "upload:zz/x"])
+@pytest.mark.parametrize(
+    "source", ["upload:../../x/y", "upload:0123456789abcdef/../../secret", "upload:", "upload:zz/x"]
+)
 def test_a_made_up_upload_is_refused(source, tmp_path):
     with pytest.raises(ValueError, match="upload it again"):
         located(Store(tmp_path), source, "a" * 32)

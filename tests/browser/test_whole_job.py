@@ -98,12 +98,12 @@ def test_the_whole_job(server, visit, reviews_file, tmp_path, capsys, monkeypatc
 
     page.reload()
     open_tab(page, "Train")
-    expect(page.get_by_text("Full fine-tuning").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Full fine-tuning").locator("visible=true").first).to_be_visible(timeout=60_000)
     runs = wait_for_runs(server, 3)
     assert {(r["method"], r["state"]) for r in runs} == {(name, "finished") for name in METHODS}
 
     open_tab(page, "Inference")
-    text = page.get_by_placeholder(re.compile("")).locator("visible=true").first
+    text = page.get_by_placeholder("A text for all of them to judge")
     text.fill("Not once did I regret going there.")
     text.press("Control+Enter")
     panes = page.locator(".wb-pane")
@@ -112,7 +112,7 @@ def test_the_whole_job(server, visit, reviews_file, tmp_path, capsys, monkeypatc
     assert page.get_by_text("live", exact=True).count() >= 3
 
     open_tab(page, "Compare")
-    table = page.locator("table").filter(has_text="Bottleneck adapter").or_(page.locator("table").filter(has_text="LoRA")).first
+    table = page.locator("table").filter(has_text="TF-IDF").first
     expect(table.get_by_role("row").filter(has_text="TF-IDF")).to_be_visible(timeout=60_000)
     for title in ("Full fine-tuning", "Frozen layers", "LoRA"):
         expect(table.get_by_role("row").filter(has_text=title).first).to_be_visible()

@@ -52,7 +52,11 @@ def text_of(update):
 @pytest.fixture
 def reviews(tmp_path):
     lines = ["review,stars"]
-    lines += [f"this one was {word} and number {i},{label}" for i in range(40) for word, label in (("good", "yes"), ("bad", "no"))]
+    lines += [
+        f"this one was {word} and number {i},{label}"
+        for i in range(40)
+        for word, label in (("good", "yes"), ("bad", "no"))
+    ]
     lines += [",yes", "a last one,yess"]
     path = tmp_path / "my reviews.csv"
     path.write_text("\n".join(lines))
@@ -60,7 +64,7 @@ def reviews(tmp_path):
 
 
 def test_without_data_there_is_one_sentence_and_one_action(tab):
-    context, made = tab
+    _, made = tab
     shown = after(made.refresh(plans.empty_plan(), None))
     assert "No data chosen yet" in text_of(shown[made.parts["report"]])
 
@@ -100,20 +104,24 @@ def test_a_file_that_is_gone_is_said_and_nothing_is_lost(tab):
     assert context.plan not in shown
 
 
-@pytest.mark.parametrize("source", ["../../etc/passwd", "no such file.csv", "\0", "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "source", ["../../etc/passwd", "no such file.csv", "\0", "<script>alert(1)</script>"]
+)
 def test_a_bad_source_is_answered_in_the_report(tab, source):
-    context, made = tab
+    _, made = tab
     html = str(after(made.refresh(plan_of(source), None))[made.parts["report"]])
     assert "<script>" not in html
     assert "fix" in html or "can’t be read" in html
 
 
 def test_hostile_cells_stay_text(tab, tmp_path, store):
-    context, made = tab
+    _, made = tab
     path = tmp_path / "x.csv"
     rows = [f'"<img src=x onerror=alert({i})> ${{1+1}}",{"a" if i % 2 else "<b>b</b>"}' for i in range(60)]
     path.write_text("text,label\n" + "\n".join(rows))
-    shown = after(made.refresh(plan_of(keep_upload(store, path, "<script>.csv", None), title="<script>.csv"), None))
+    shown = after(
+        made.refresh(plan_of(keep_upload(store, path, "<script>.csv", None), title="<script>.csv"), None)
+    )
     for name in ("report", "charts", "rows"):
         html = str(shown[made.parts[name]])
         assert "<img" not in html

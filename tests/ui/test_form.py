@@ -29,8 +29,6 @@ def test_there_are_methods_to_draw():
     assert len(METHODS) >= 11
 
 
-
-
 def facts():
     from dataclasses import dataclass
 

@@ -12,7 +12,10 @@ ROW = {"trainable_parameters": 66_304, "total_parameters": 8_590_336, "head_para
 
 @pytest.fixture
 def plan():
-    return {**plans.empty_plan(), "data": {"source": "reviews", "title": "reviews", "fingerprint": "ab12", "labels": 2}}
+    return {
+        **plans.empty_plan(),
+        "data": {"source": "reviews", "title": "reviews", "fingerprint": "ab12", "labels": 2},
+    }
 
 
 def cards_of(groups):
@@ -56,7 +59,9 @@ def test_searching_shows_what_holds_all_words(plan):
 
 def test_the_footer_counts_the_plan_and_carries_its_preset(plan):
     plan = plans.change_seeds(plans.tick_methods(plan, ["full", "lora"]), 3)
-    html = str(method_cards.plan_footer(plan, {"full": {**ROW, "trainable_parameters": 8_590_336}, "lora": ROW}))
+    html = str(
+        method_cards.plan_footer(plan, {"full": {**ROW, "trainable_parameters": 8_590_336}, "lora": ROW})
+    )
     assert "2 methods × 3 seeds = " in html
     assert "6 runs" in html
     assert "100" in html
@@ -136,7 +141,13 @@ def test_the_tab_counts_once_and_remembers(store, plan, monkeypatch):
 
 @pytest.mark.parametrize(
     ("ref", "kind"),
-    [("embedded:fable-8m", "embedded"), ("run:ab12", "run"), ("/models/x", "folder"), ("owner/name", "hub"), ("gpt2", "hub")],
+    [
+        ("embedded:fable-8m", "embedded"),
+        ("run:ab12", "run"),
+        ("/models/x", "folder"),
+        ("owner/name", "hub"),
+        ("gpt2", "hub"),
+    ],
 )
 def test_a_model_belongs_to_its_panel(ref, kind):
     assert methods_tab.model_kind(ref) == kind

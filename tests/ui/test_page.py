@@ -17,7 +17,18 @@ from workbench.ui import context, frame, owner, page
 from workbench.ui import plan as plans
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "evaluate", "sklearn", "scipy"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "bitsandbytes",
+    "accelerate",
+    "evaluate",
+    "sklearn",
+    "scipy",
+}
 
 
 def free_port():
@@ -53,7 +64,9 @@ def test_building_the_page_loads_no_deep_learning_library(tmp_path):
         f"page.application(Store({str(tmp_path)!r}), None)\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     assert not set(done.stdout.split()) & HEAVY
 
@@ -62,7 +75,12 @@ def test_app_py_answers_and_stops_in_order(tmp_path):
     port = free_port()
     environment = {**os.environ, "WORKBENCH_HOME": str(tmp_path), "GRADIO_SERVER_PORT": str(port)}
     process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert '"status":"ok"' in wait_for(port, process)
@@ -183,7 +201,13 @@ def test_the_header_counts_what_is_there(store):
     assert counts == {
         "Data": "reviews", "Methods": "1 ticked", "Train": "0 of 2", "Inference": "", "Compare": "1 method",
     }  # fmt: skip
-    assert frame.plan_words(plan) == ["reviews", "fable-8m", "classification, 2 labels", "3 epochs, batch 16", "1 seed"]
+    assert frame.plan_words(plan) == [
+        "reviews",
+        "fable-8m",
+        "classification, 2 labels",
+        "3 epochs, batch 16",
+        "1 seed",
+    ]
     html = frame.header_html(store, plan, runs[0].spec.setting.id, "train", None)
     assert f"setting {runs[0].spec.setting.id[:6]}" in html
     assert "2 seeds" in html
@@ -200,12 +224,20 @@ def test_a_visitor_uploads_ticks_and_queues(tmp_path):
 
     file = tmp_path / "mine.csv"
     words = ["good", "bad", "dull", "bright"]
-    lines = [f"the {w} one is number {i},{'yes' if w in ('good', 'bright') else 'no'}" for i in range(40) for w in words]
+    lines = [
+        f"the {w} one is number {i},{'yes' if w in ('good', 'bright') else 'no'}"
+        for i in range(40)
+        for w in words
+    ]
     file.write_text("text,label\n" + "\n".join(lines))
     port = free_port()
     environment = {**os.environ, "WORKBENCH_HOME": str(tmp_path / "store"), "GRADIO_SERVER_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    process = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    )
     try:
         wait_for(port, process)
         with sync_playwright() as play:

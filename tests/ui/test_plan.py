@@ -52,7 +52,11 @@ def test_two_equal_choices_are_refused(plan):
 
 
 def test_choices_stand_in_the_order_of_the_cards(plan):
-    assert plans.ticked_keys(plans.with_ticks(plan, ["adapter", "lora", "full"])) == ["full", "lora", "adapter"]
+    assert plans.ticked_keys(plans.with_ticks(plan, ["adapter", "lora", "full"])) == [
+        "full",
+        "lora",
+        "adapter",
+    ]
 
 
 @pytest.mark.parametrize("name", ["quickstart", "workshop", "rank-sweep", "seeds", "imdb-distilbert-hub"])
@@ -70,7 +74,9 @@ def test_every_shipped_preset_becomes_a_plan_and_back(name):
 
 
 def test_the_yaml_loads_as_the_same_preset(plan, tmp_path):
-    plan = plans.change_setting(plans.tick_methods(plan, ["full", "lora"]), "budget", {"kind": "steps", "amount": 20})
+    plan = plans.change_setting(
+        plans.tick_methods(plan, ["full", "lora"]), "budget", {"kind": "steps", "amount": 20}
+    )
     plan = plans.change_seeds(plan, 3)
     path = tmp_path / "mine.yaml"
     path.write_text(plans.to_yaml(plan))

@@ -98,20 +98,15 @@ def best_values(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def score_scale(comparison: Comparison) -> tuple[float, float]:
-    """One scale in percent for all whiskers: every method, and TF-IDF where that doesn't flatten them."""
+    """One scale in percent that holds every whisker whole, and TF-IDF where that doesn't flatten them."""
     score = comparison.metric
     cells = [row.cells[score] for row in comparison.rows if score in row.cells]
     if not cells:
         return 0.0, 100.0
-    means = [100 * cell.mean for cell in cells]
-    room = max(max(means) - min(means), 4.0)
-    # An interval much wider than the methods are apart may leave the scale.
-    lows = [max(100 * cell.low, min(means) - room) for cell in cells if cell.low is not None]
-    highs = [min(100 * cell.high, max(means) + room) for cell in cells if cell.high is not None]
-    low, high = min([*means, *lows]), max([*means, *highs])
+    bounds = [100 * x for cell in cells for x in (cell.mean, cell.low, cell.high) if x is not None]
+    low, high = min(bounds), max(bounds)
     tfidf = next((row.mean(score) for row in comparison.references if row.key == "tfidf"), None)
-    room = max(room, NEAR)
-    if tfidf is not None and low - room <= 100 * tfidf <= high + room:
+    if tfidf is not None and low - NEAR <= 100 * tfidf <= high + NEAR:
         low, high = min(low, 100 * tfidf), max(high, 100 * tfidf)
     return max(math.floor(low - 0.5), 0.0), min(math.ceil(high + 0.5), 100.0)
 

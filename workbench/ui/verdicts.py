@@ -53,17 +53,19 @@ def worth_reading(verdicts: Sequence[Verdict], most: int = SHOWN) -> list[Verdic
 
 
 def shared_limit(verdicts: Sequence[Verdict]) -> float:
-    """The end of the scale in points: room for every difference, and for every interval that is not absurdly wide."""
-    means = [abs(100 * v.difference.mean) for v in verdicts]
-    bounds = [
-        abs(100 * bound)
-        for v in verdicts
-        for bound in (v.difference.low, v.difference.high)
-        if bound is not None
-    ]
-    widest = 1.05 * max(means, default=1.0)
-    wanted = max([widest, *(min(bound, 2.2 * max(widest, 2.0)) for bound in bounds)], default=1.0)
-    return float(next(step for step in (2, 4, 6, 8, 10, 15, 20, 30, 50, 100) if step >= min(wanted, 100)))
+    """The end of the scale in points: every difference and interval fits, since a cut one would look surer than it is."""
+    widest = max(
+        (
+            abs(100 * value)
+            for verdict in verdicts
+            for value in (verdict.difference.mean, verdict.difference.low, verdict.difference.high)
+            if value is not None
+        ),
+        default=1.0,
+    )
+    return float(
+        next(step for step in (2, 4, 6, 8, 10, 15, 20, 30, 50, 75, 100) if step >= min(1.05 * widest, 100))
+    )
 
 
 def _row(verdict: Verdict, limit: float, family: str) -> Markup:
