@@ -25,15 +25,28 @@ def test_one_seed_each_never_tells_methods_apart():
     assert found.low is None
 
 
-def test_standard_error_has_both_seeds_and_rows_in_it():
+def test_variance_follows_the_two_way_mean_squares():
+    """Worked by hand: d = [[0, 1, 0, 0], [1, 1, 0, 0]]."""
     first = np.array([[1.0, 1, 1, 0], [1, 1, 0, 0]])
     second = np.array([[1.0, 0, 1, 0], [0, 0, 0, 0]])
     found = paired_difference(first, second)
     assert found.mean == pytest.approx(0.375)
-    assert found.seed_variance == pytest.approx(np.var([0.25, 0.5], ddof=1) / 2)
-    assert found.row_variance == pytest.approx(np.var([0.5, 1, 0, 0], ddof=1) / 4)
-    half = stats.t.ppf(0.975, 1) * np.sqrt(found.seed_variance + found.row_variance)
+    of_seeds, of_rows, rest = 4 * 0.03125, 2 * np.var([0.5, 1, 0, 0], ddof=1), 0.125
+    total = max(of_seeds, rest) + of_rows
+    degrees = total**2 / (of_seeds**2 / 1 + of_rows**2 / 3)
+    half = stats.t.ppf(0.975, degrees) * np.sqrt(total / 8)
     assert found.high - found.mean == pytest.approx(half)
+
+
+def test_interval_covers_the_truth_with_seeds_and_rows_drawn_anew():
+    """Continuous differences with known components: the 95% interval holds the true mean at least 93% of the time."""
+    rng = np.random.default_rng(3)
+    held = 0
+    for _ in range(600):
+        noise = rng.normal(0, 0.3, (4, 1)) + rng.normal(0, 1.0, (1, 60)) + rng.normal(0, 1.0, (4, 60))
+        found = paired_difference(0.5 + noise, np.zeros((4, 60)))
+        held += found.low <= 0.5 <= found.high
+    assert held / 600 >= 0.93
 
 
 def test_equal_methods_are_rarely_called_different():
@@ -62,20 +75,26 @@ def test_a_large_difference_is_seen():
     assert found.low > 0.1
 
 
-def test_advice_would_really_do():
-    rng = np.random.default_rng(2)
-    skill = np.array([0.86, 0.80, 0.84])[:, None]
-    first = (rng.random((3, 2000)) < skill).astype(float)
-    second = (rng.random((3, 2000)) < skill[::-1] - 0.025).astype(float)
-    found = paired_difference(first, second)
-    seeds, _ = more_needed(found)
-    assert seeds is not None
-    n = found.seeds + seeds
-    error = np.sqrt(found.seed_variance * found.seeds / n + found.row_variance)
-    assert stats.t.ppf(0.975, n - 1) * error < abs(found.mean)
-    n -= 1
-    error = np.sqrt(found.seed_variance * found.seeds / n + found.row_variance)
-    assert stats.t.ppf(0.975, n - 1) * error >= abs(found.mean)
+def test_advice_is_the_least_that_would_do():
+    """With that many seeds drawn at the same spread, about half of the experiments then tell the two apart."""
+    rng = np.random.default_rng(4)
+
+    def draw(seeds):
+        skill = np.clip(rng.normal(0, 0.015, (seeds, 1)), -0.05, 0.05)
+        return [(rng.random((seeds, 600)) < 0.8 + shift + skill).astype(float) for shift in (0.03, 0.0)]
+
+    advised = [
+        more_needed(found)[0] for found in (paired_difference(*draw(3)) for _ in range(40)) if found.mean > 0
+    ]
+    typical = int(np.median([a for a in advised if a is not None]))
+    told = sum(paired_difference(*draw(3 + typical)).p < 0.05 for _ in range(100))
+    assert 25 <= told <= 98
+    assert typical >= 1
+
+
+def test_no_difference_needs_no_number():
+    same = (np.random.default_rng(5).random((3, 50)) < 0.8).astype(float)
+    assert more_needed(paired_difference(same, same)) == (None, None)
 
 
 def test_holm_against_the_textbook():

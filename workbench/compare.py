@@ -318,8 +318,8 @@ def _judged(
             found = _difference(by_row[row.key], dict.fromkeys(by_row[row.key], marks))
             if found is not None:
                 pairs[row.key, reference.key] = found
-    between = [pair for pair in pairs if pairs[pair].p is not None]
-    adjusted = dict(zip(between, holm([pairs[pair].p or 0.0 for pair in between])))
+    adjusted = _adjusted({pair: found for pair, found in pairs.items() if pair[1] not in REFERENCES})
+    adjusted |= _adjusted({pair: found for pair, found in pairs.items() if pair[1] in REFERENCES})
     lettered = _with_letters(rows, scored, adjusted)
     labels = {row.key: row.label for row in (*rows, *references)}
     verdicts = [
@@ -327,6 +327,12 @@ def _judged(
         for pair in _worth_saying(pairs, scored, references)
     ]
     return lettered, verdicts
+
+
+def _adjusted(pairs: Mapping[tuple[str, str], Difference]) -> dict[tuple[str, str], float]:
+    """Holm's adjusted p of each pair, within one family of questions: methods with each other, or with references."""
+    told = {pair: found.p for pair, found in pairs.items() if found.p is not None}
+    return dict(zip(told, holm(list(told.values()))))
 
 
 def _difference(
@@ -382,7 +388,7 @@ def _verdict(
             "cannot_tell",
             found,
             f"Cannot tell {first} from {second}: {points:.1f} points apart with one seed{each}.",
-            f"{rows}; one seed says nothing of how much luck is in it. Two more seeds would.",
+            f"{rows[0].upper()}{rows[1:]}; one seed says nothing of how much luck is in it. Two more seeds would.",
             2,
         )
     bounds = f"95 % {found.low * 100:+.1f} to {found.high * 100:+.1f}, {rows}, {found.seeds} seeds{each}"
@@ -397,6 +403,9 @@ def _verdict(
         f"{more_rows:,} more test rows" if more_rows else "",
     ]
     would = " or ".join(part for part in advice if part)
+    if found.low > 0 or found.high < 0:
+        bounds += "; alone it would tell, but not among this many comparisons (Holm)"
+        would = would or "one more seed"
     detail = (
         f"{bounds}. {would[0].upper() + would[1:]} would."
         if would

@@ -26,8 +26,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second on the same test rows. `p` is two-sided. `seed_variance` and `row_variance` are the parts of
-    the squared standard error that more seeds and more test rows would shrink. Bounds are None with one seed."""
+    """First minus second on the same test rows; `p` is two-sided, bounds and `p` are None with one seed each.
+
+    `spread` is the variance of a single difference, taken apart: between seeds, between rows, and what is left.
+    """
 
     mean: float
     low: float | None
@@ -35,8 +37,7 @@ class Difference:
     p: float | None
     seeds: int
     rows: int
-    seed_variance: float | None
-    row_variance: float
+    spread: tuple[float, float, float] | None = None
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -57,46 +58,68 @@ def paired_difference(
 ) -> Difference:
     """Compare two methods on the same test rows, with seeds and rows both as sources of chance.
 
-    `first` and `second` are seeds x rows, 1 where right. The standard error adds the variance of the seeds' mean
-    differences over the number of seeds to the variance of the rows' mean differences over the number of rows; the
-    noise they share is counted in both, so the interval errs on the wide side. Student's t with seeds - 1 degrees
-    of freedom. With one seed each nothing can be said of the methods, so there are no bounds.
+    `first` and `second` are seeds x rows, 1 where right. Each difference is a sum of a seed's, a row's and its own
+    chance (two-way random effects), and the variance of the mean follows from the mean squares, erring on the wide
+    side. With one seed each nothing can be said of the methods, so there are no bounds.
     """
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f"both need the same seeds x rows, not {first.shape} and {second.shape}")
     seeds, rows = first.shape
     difference = first - second
     mean = float(difference.mean())
-    row_variance = float(difference.mean(axis=0).var(ddof=1)) / rows if rows > 1 else 0.0
-    if seeds < 2:
-        return Difference(mean, None, None, None, seeds, rows, None, row_variance)
-    seed_variance = float(difference.mean(axis=1).var(ddof=1)) / seeds
-    error = math.sqrt(seed_variance + row_variance)
-    half = _t(confidence, seeds - 1) * error
-    p = _two_sided(mean / error, seeds - 1) if error > 0 else (1.0 if mean == 0 else 0.0)
-    return Difference(mean, mean - half, mean + half, p, seeds, rows, seed_variance, row_variance)
+    if seeds < 2 or rows < 2:
+        return Difference(mean, None, None, None, seeds, rows)
+    by_seed, by_row = difference.mean(axis=1, keepdims=True), difference.mean(axis=0, keepdims=True)
+    of_seeds = rows * float(by_seed.var(ddof=1))
+    of_rows = seeds * float(by_row.var(ddof=1))
+    rest = float(((difference - by_seed - by_row + mean) ** 2).sum()) / ((seeds - 1) * (rows - 1))
+    variance, degrees = _variance_of_mean(of_seeds, of_rows, rest, seeds, rows)
+    error = math.sqrt(variance)
+    half = _t(confidence, degrees) * error
+    p = _two_sided(mean / error, degrees) if error > 0 else (1.0 if mean == 0 else 0.0)
+    spread = (max(0.0, (of_seeds - rest) / rows), max(0.0, (of_rows - rest) / seeds), rest)
+    return Difference(mean, mean - half, mean + half, p, seeds, rows, spread)
 
 
 def more_needed(difference: Difference, limit: int = 100) -> tuple[int | None, int | None]:
-    """(seeds, test rows): how many more of one alone would tell the two apart if the difference stays as it is.
+    """(seeds, test rows): how many more of one alone would tell the two apart if difference and spread stay as they are.
 
     None where more than `limit` seeds, or a hundred times the rows, would be needed.
     """
-    if difference.seed_variance is None or difference.mean == 0:
+    if difference.spread is None or difference.mean == 0:
         return None, None
     n, m = difference.seeds, difference.rows
-    seeds = None
-    for more in range(1, limit + 1):
-        error = math.sqrt(difference.seed_variance * n / (n + more) + difference.row_variance)
-        if _t(0.95, n + more - 1) * error < abs(difference.mean):
-            seeds = more
-            break
-    room = (difference.mean / _t(0.95, n - 1)) ** 2 - difference.seed_variance
-    rows = None
-    if room > 0:
-        wanted = math.ceil(difference.row_variance * m / room)
-        rows = wanted - m if m < wanted <= 100 * m else None
-    return seeds, rows
+
+    def would_tell(seeds: int, rows: int) -> bool:
+        between_seeds, between_rows, rest = difference.spread or (0.0, 0.0, 0.0)
+        squares = (rest + rows * between_seeds, rest + seeds * between_rows, rest)
+        variance, degrees = _variance_of_mean(*squares, seeds, rows)
+        return _t(0.95, degrees) * math.sqrt(variance) < abs(difference.mean)
+
+    seeds = next((more for more in range(1, limit + 1) if would_tell(n + more, m)), None)
+    if not would_tell(n, 100 * m):
+        return seeds, None
+    low, high = m, 100 * m
+    while high - low > max(1, m // 20):
+        middle = (low + high) // 2
+        low, high = (low, middle) if would_tell(n, middle) else (middle, high)
+    return seeds, high - m
+
+
+def _variance_of_mean(
+    of_seeds: float, of_rows: float, rest: float, seeds: int, rows: int
+) -> tuple[float, float]:
+    """From three mean squares: the variance of the mean difference, and its degrees of freedom (Satterthwaite 1946).
+
+    Few seeds estimate their own mean square badly, and too small about as often as too large, so it never counts for
+    less than what is left of a single difference; that share then stands in both parts, on the wide side.
+    """
+    of_seeds = max(of_seeds, rest)
+    total = of_seeds + of_rows
+    if total == 0:
+        return 0.0, seeds - 1.0
+    degrees = total**2 / (of_seeds**2 / (seeds - 1) + of_rows**2 / (rows - 1))
+    return total / (seeds * rows), degrees
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -130,13 +153,13 @@ def group_letters(count: int, differs: Callable[[int, int], bool]) -> list[str]:
     return [" ".join(name for name, column in zip(names, columns) if i in column) for i in range(count)]
 
 
-def _t(confidence: float, degrees: int) -> float:
+def _t(confidence: float, degrees: float) -> float:
     from scipy import stats
 
     return float(stats.t.ppf((1 + confidence) / 2, degrees))
 
 
-def _two_sided(value: float, degrees: int) -> float:
+def _two_sided(value: float, degrees: float) -> float:
     from scipy import stats
 
     return float(2 * stats.t.sf(abs(value), degrees))

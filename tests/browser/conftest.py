@@ -48,7 +48,12 @@ class Server:
         begun = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, "app.py"],
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         while time.monotonic() - begun < START_SECONDS:
             assert self.process.poll() is None, self.log.read_text()
@@ -96,7 +101,9 @@ def visit(chromium) -> Iterator[Callable]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)
-        page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else outside.append(r.url))
+        page.on(
+            "request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else outside.append(r.url)
+        )
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.goto(url)
         page.get_by_role("tab", name="Data").first.wait_for()

@@ -72,17 +72,24 @@ def wait_for_runs(server, count: int, seconds: float = 300) -> list[dict]:
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
         runs = runs_of(server)
-        if len(runs) == count and all(r["state"] in ("finished", "failed", "cancelled", "lost") for r in runs):
+        if len(runs) == count and all(
+            r["state"] in ("finished", "failed", "cancelled", "lost") for r in runs
+        ):
             return runs
         time.sleep(0.5)
-    raise AssertionError(f"not ended within {seconds} s: {[(r['label'], r['state']) for r in runs_of(server)]}")
+    raise AssertionError(
+        f"not ended within {seconds} s: {[(r['label'], r['state']) for r in runs_of(server)]}"
+    )
 
 
 def test_the_whole_job(server, visit, reviews_file, tmp_path, capsys, monkeypatch):
     page = visit(server.url)
     expect(page.get_by_role("button", name="Run the quickstart")).to_be_visible()
     bring(page, reviews_file)
-    for fault, fix in (("Text is empty", "Drop the row"), ("repeats an earlier one", "Keep the first of each")):
+    for fault, fix in (
+        ("Text is empty", "Drop the row"),
+        ("repeats an earlier one", "Keep the first of each"),
+    ):
         expect(page.get_by_text(fault).first).to_be_visible()
         page.get_by_role("button", name=fix).click()
         expect(page.get_by_role("button", name=fix)).to_have_count(0, timeout=60_000)
@@ -93,7 +100,9 @@ def test_the_whole_job(server, visit, reviews_file, tmp_path, capsys, monkeypatc
     queue = page.get_by_role("button", name="Queue 3 runs")
     expect(queue).to_be_enabled(timeout=60_000)
     queue.dblclick()
-    expect(page.get_by_role("tab", name="Train").first).to_have_attribute("aria-selected", "true", timeout=90_000)
+    expect(page.get_by_role("tab", name="Train").first).to_have_attribute(
+        "aria-selected", "true", timeout=90_000
+    )
     expect(page.get_by_text("Running now").first).to_be_visible()
 
     page.reload()
@@ -107,7 +116,9 @@ def test_the_whole_job(server, visit, reviews_file, tmp_path, capsys, monkeypatc
     text.fill("Not once did I regret going there.")
     text.press("Control+Enter")
     panes = page.locator(".wb-pane")
-    expect(page.get_by_text(re.compile(r"\d of \d say|all .* say", re.I)).first).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile(r"\d of \d say|all .* say", re.I)).first).to_be_visible(
+        timeout=120_000
+    )
     assert panes.count() >= 4
     assert page.get_by_text("live", exact=True).count() >= 3
 

@@ -36,7 +36,9 @@ def reviews(tmp_path):
     """A small, clean file of reviews."""
     path = tmp_path / "reviews.csv"
     draw = random.Random(0)
-    words = re.findall(r"\w+", "the room was bright and quiet with a view of the old town and a soft bed near window")
+    words = re.findall(
+        r"\w+", "the room was bright and quiet with a view of the old town and a soft bed near window"
+    )
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["review", "stars"])
