@@ -1,4 +1,4 @@
-"""What this machine has, and how much of it one run takes: from machine and model alone, never from the queue's length,
+"""What this machine has, and how much of it one run takes. From machine and model alone, never from the queue's length,
 so that a run gets the same threads, and so the same numbers, from the page and from the command line."""
 
 from __future__ import annotations

@@ -134,3 +134,42 @@ def test_workshop_five_are_the_presets(plan):
     five = plans.workshop_five()
     assert len(five) == len(set(five)) == 5
     assert set(five) <= set(plans.ticked_keys(plans.tick_methods(plan, five)))
+
+
+class Page:
+    """What Gradio tells a handler of the page that asks."""
+
+    def __init__(self, session_hash):
+        self.session_hash = session_hash
+
+
+def test_two_changes_that_start_from_the_same_old_plan_are_both_kept(plan):
+    from workbench.ui.live_plan import change_plan, current_plan
+
+    page = Page("one")
+    ticked = change_plan(plan, page, lambda newest: plans.tick(newest, "lora"))
+    both = change_plan(plan, page, lambda newest: plans.change_options(newest, "lora", {"r": 2}, 1.0))
+    assert plans.entry_of(both, "lora")["options"] == {"r": 2}
+    assert plans.ticked_keys(both) == ["lora"]
+    for sent in (plan, ticked, json.loads(json.dumps(both).replace("1.0", "1"))):
+        assert current_plan(sent, page) == both
+    assert current_plan(plan, Page("another")) == plan
+
+
+def test_a_plan_that_came_from_elsewhere_replaces_the_newest(plan):
+    from workbench.ui.live_plan import change_plan, current_plan
+
+    page = Page("two")
+    change_plan(plan, page, lambda newest: plans.tick(newest, "lora"))
+    other = plans.tick(plan, "full")
+    assert plans.ticked_keys(current_plan(other, page)) == ["full"]
+
+
+def test_a_refused_change_changes_nothing(plan):
+    from workbench.ui.live_plan import change_plan, current_plan
+
+    page = Page("three")
+    current_plan(plan, page)
+    with pytest.raises(ValueError, match="batch_size"):
+        change_plan(plan, page, lambda newest: plans.change_setting(newest, "batch_size", 0))
+    assert current_plan(plan, page) == plan

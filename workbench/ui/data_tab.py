@@ -18,7 +18,8 @@ from workbench.ui import asking, data_report
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.frame import model_title
-from workbench.ui.plan import Plan, change_setting, checked_plan, from_preset, setting_value
+from workbench.ui.live_plan import change_plan, current_plan
+from workbench.ui.plan import Plan, change_setting, from_preset, setting_value
 from workbench.ui.queueing import queue
 from workbench.uploads import PREFIX, keep_upload, shown_source
 
@@ -49,7 +50,7 @@ def build(context: PageContext) -> Tab:
     _wire_data(context, at)
 
     def show_data(plan: Plan, request: gr.Request) -> Iterator[Updates]:
-        yield from _shown(context, at, checked_plan(plan), owner_of(request), keep=True)
+        yield from _shown(context, at, current_plan(plan, request), request, keep=True)
 
     return Tab(say_errors(show_data), [context.plan], _outputs(context, at), parts=at)
 
@@ -181,11 +182,11 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
 
     @say_errors
     def choose_bundled(plan: Plan, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
-        plan = checked_plan(plan)
-        if (plan["data"] or {}).get("source") == event.key:
+        if (current_plan(plan, request)["data"] or {}).get("source") == event.key:
             yield {at["report"]: gr.skip()}
             return
-        yield from _shown(context, at, {**plan, "data": {"source": event.key}}, owner_of(request))
+        data = {"source": event.key}
+        yield from _shown(context, at, _with_data(plan, request, data), request)
 
     @say_errors
     def take_upload(path: str | None, plan: Plan, request: gr.Request) -> Iterator[Updates]:
@@ -196,7 +197,7 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         owner = owner_of(request)
         name = Path(path).name
         data = {"source": keep_upload(context.store, Path(path), name, owner), "title": name}
-        yield from _shown(context, at, {**checked_plan(plan), "data": data}, owner)
+        yield from _shown(context, at, _with_data(plan, request, data), request)
 
     @say_errors
     def look_up_name(name: str, plan: Plan, request: gr.Request) -> Iterator[Updates]:
@@ -207,19 +208,18 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
             )
         if source.startswith(PREFIX):
             raise ValueError("An uploaded file is chosen under “Upload a file”.")
-        yield from _shown(
-            context, at, {**checked_plan(plan), "data": {"source": source}}, owner_of(request), anew=True
-        )
+        yield from _shown(context, at, _with_data(plan, request, {"source": source}), request, anew=True)
 
     @say_errors
     def mend(plan: Plan, look: Any, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
-        plan = mended(checked_plan(plan), (look or {}).get("report"), event.action, event.key)
-        yield from _shown(context, at, plan, owner_of(request))
+        report = (look or {}).get("report")
+        new = change_plan(plan, request, lambda newest: mended(newest, report, event.action, event.key))
+        yield from _shown(context, at, new, request)
 
     @say_errors
     def look_again(plan: Plan, request: gr.Request, *values: Any) -> Iterator[Updates]:
-        plan = with_fields(checked_plan(plan), dict(zip(_FIELDS, values)))
-        yield from _shown(context, at, plan, owner_of(request))
+        new = change_plan(plan, request, lambda newest: with_fields(newest, dict(zip(_FIELDS, values))))
+        yield from _shown(context, at, new, request)
 
     @say_errors
     def search_rows(words: str, look: Any) -> Any:
@@ -262,7 +262,8 @@ def _wire_start(context: PageContext, at: dict[str, Any]) -> None:
         if preset is None:
             raise ValueError(f"There is no ready-made comparison called {event.key!r:.60}.")
         if event.action == "open":
-            yield {context.plan: from_preset(preset), context.tabs: gr.Tabs(selected="methods")}
+            opened = change_plan(plan, request, lambda _: from_preset(preset))
+            yield {context.plan: opened, context.tabs: gr.Tabs(selected="methods")}
             return
         calm = {at["welcome"]: _welcome(first), at["ready"]: str(data_report.ready_made(rest))}
         if preset is first:
@@ -274,12 +275,12 @@ def _wire_start(context: PageContext, at: dict[str, Any]) -> None:
         except Exception:
             yield calm
             raise
-        plan = checked_plan(plan)
+        plan = change_plan(plan, request, lambda p: p if p["data"] or p["choices"] else from_preset(preset))
         yield calm | {
             context.setting_id: queued.setting_id,
             context.tabs: gr.Tabs(selected="compare"),
             context.timer: gr.Timer(active=True),
-            context.plan: plan if plan["data"] or plan["choices"] else from_preset(preset),
+            context.plan: plan,
         }
 
     inputs = [context.plan, at["form_key"]]
@@ -311,14 +312,14 @@ def _shown(
     context: PageContext,
     at: dict[str, Any],
     plan: Plan,
-    owner: str | None,
+    request: gr.Request,
     *,
     keep: bool = False,
     anew: bool = False,
 ) -> Iterator[Updates]:
     """The whole tab for this plan: first what is being done, then what was found. `keep` leaves the plan untouched
     unless its data turn out to be others than it says."""
-    data = plan["data"]
+    data, owner = plan["data"], owner_of(request)
     chosen = (data or {}).get("source")
     start: Updates = {at["bundled"]: str(data_report.bundled_cards(bundled(), chosen))}
     if data is None:
@@ -348,11 +349,15 @@ def _shown(
             "labels": len(spec["labels"]),
             "rows": dict(report["parts"]),
         }
-    new = {**plan, "data": {**data, **facts}}
+    new = _with_data(plan, request, {**data, **facts})
     yield {
         **({} if keep and new == plan else {context.plan: new}),
         **_found(at, new, report, {**look, "model": plan["model"]}),
     }
+
+
+def _with_data(plan: Any, request: gr.Request, data: dict[str, Any]) -> Plan:
+    return change_plan(plan, request, lambda newest: {**newest, "data": data})
 
 
 def _found(at: dict[str, Any], plan: Plan, report: dict[str, Any], look: dict[str, Any]) -> Updates:

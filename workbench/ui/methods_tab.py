@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
@@ -16,11 +16,11 @@ from workbench.ui.cards import card_grid, redraw
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.frame import model_title
+from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.plan import (
     Plan,
     add_again,
     change_options,
-    checked_plan,
     empty_plan,
     entry_of,
     method_of,
@@ -64,7 +64,7 @@ def build(context: PageContext) -> Tab:
     _wire_queue(context, at)
 
     def show_methods(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
-        plan = checked_plan(plan)
+        plan = current_plan(plan, request)
         first = opened or next(iter(ticked_keys(plan)), None) or "lora"
         first = first if method_of(first) in registry.methods() else next(iter(registry.methods()))
         start: Updates = dict(zip((at[name] for name in setting_form.ORDER), setting_form.values_of(plan)))
@@ -169,9 +169,8 @@ def _draw_options(
     @say_errors
     def change_choice(plan: Plan, words: str, request: gr.Request, *given: Any) -> Iterator[Updates]:
         options, rate = form.read_form(method, given)
-        new = change_options(checked_plan(plan), key, options, rate)
-        if new != plan:
-            yield {context.plan: new}
+        new = change_plan(plan, request, lambda newest: change_options(newest, key, options, rate))
+        yield {context.plan: new}
         yield from _counted(context, at, new, key, words, owner_of(request), ticks=False)
 
     for component in components:
@@ -311,10 +310,15 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     fields = [at[name] for name in setting_form.ORDER]
 
     def changed(
-        plan: Plan, before: Any, opened: str | None, words: str, request: gr.Request, ticks: bool = False
+        change: Callable[[Plan], Plan],
+        sent: Any,
+        opened: str | None,
+        words: str,
+        request: gr.Request,
+        ticks: bool = False,
     ) -> Iterator[Updates]:
-        if plan != before:
-            yield {context.plan: plan}
+        plan = change_plan(sent, request, change)
+        yield {context.plan: plan}
         shown = opened or next(iter(registry.methods()))
         yield from _counted(context, at, plan, shown, words, owner_of(request), ticks=ticks)
 
@@ -322,38 +326,46 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     def take_form(
         ticked: list[str], plan: Plan, opened: str | None, words: str, request: gr.Request, *values: Any
     ) -> Iterator[Updates]:
-        keys = [key for key in ticked or [] if method_of(key) in registry.methods()]
-        new = setting_form.with_setting(with_ticks(checked_plan(plan), keys), values)
-        yield from changed(new, plan, opened, words, request)
+        def take(newest: Plan) -> Plan:
+            known = {*registry.methods(), *ticked_keys(newest), *newest["drafts"]}
+            keys = [key for key in ticked or [] if key in known]
+            return setting_form.with_setting(with_ticks(newest, keys), values)
+
+        yield from changed(take, plan, opened, words, request)
 
     @say_errors
     def tick_workshop_five(
         plan: Plan, opened: str | None, words: str, request: gr.Request
     ) -> Iterator[Updates]:
-        new = tick_methods(checked_plan(plan), workshop_five())
-        yield from changed(new, plan, opened, words, request, ticks=True)
+        five = workshop_five()
+        yield from changed(
+            lambda newest: tick_methods(newest, five), plan, opened, words, request, ticks=True
+        )
 
     @say_errors
     def tick_all_that_fit(
         plan: Plan, opened: str | None, words: str, request: gr.Request
     ) -> Iterator[Updates]:
-        plan = checked_plan(plan)
+        plan = current_plan(plan, request)
         reasons = asking.methods_that_fit(context.store, plan["model"], owner_of(request), plan["task"])
         fits = [
             name
             for name, m in registry.methods().items()
             if not reasons.get(name) and plan["task"] in m.tasks
         ]
-        yield from changed(tick_methods(plan, fits), plan, opened, words, request, ticks=True)
+        yield from changed(
+            lambda newest: tick_methods(newest, fits), plan, opened, words, request, ticks=True
+        )
 
     @say_errors
     def clear_ticks(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
-        yield from changed(with_ticks(checked_plan(plan), []), plan, opened, words, request, ticks=True)
+        yield from changed(lambda newest: with_ticks(newest, []), plan, opened, words, request, ticks=True)
 
     @say_errors
     def find_method(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
         shown = opened or next(iter(registry.methods()))
-        yield from _counted(context, at, checked_plan(plan), shown, words, owner_of(request), ticks=False)
+        newest = current_plan(plan, request)
+        yield from _counted(context, at, newest, shown, words, owner_of(request), ticks=False)
 
     inputs = [context.plan, at["opened"], at["search"]]
     # One listener for everything that is read as a whole: answers come in order, so a quick second change is not lost.
@@ -376,20 +388,27 @@ def _wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
 
     @say_errors
     def open_method(plan: Plan, words: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
-        plan = checked_plan(plan)
+        plan = current_plan(plan, request)
         yield {at["opened"]: event.key, at["form_of"]: _form_of(plan, event.key)}
         yield from _counted(context, at, plan, event.key, words, owner_of(request), ticks=False)
 
     @say_errors
     def add_method_again(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
-        new, key = add_again(checked_plan(plan), opened)
+        key = ""
+
+        def add(newest: Plan) -> Plan:
+            nonlocal key
+            new, key = add_again(newest, opened)
+            return new
+
+        new = change_plan(plan, request, add)
         yield {context.plan: new, at["opened"]: key, at["form_of"]: _form_of(new, key)}
         yield from _counted(context, at, new, key, words, owner_of(request))
 
     @say_errors
     def take_method_out(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
         first = method_of(opened)
-        new = remove_again(checked_plan(plan), opened) if opened != first else checked_plan(plan)
+        new = change_plan(plan, request, lambda p: remove_again(p, opened) if opened != first else p)
         yield {context.plan: new, at["opened"]: first, at["form_of"]: _form_of(new, first)}
         yield from _counted(context, at, new, first, words, owner_of(request))
 
@@ -430,7 +449,7 @@ def _wire_model(context: PageContext, at: dict[str, Any]) -> None:
             from workbench.hosted import check_model
 
             check_model(ref, context.limits)
-        before = checked_plan(plan)
+        before = current_plan(plan, request)
         yield {
             at["facts"]: str(
                 parts.notice("busy", f"Looking at {model_title(ref)}", "Its config and its files.")
@@ -448,7 +467,7 @@ def _wire_model(context: PageContext, at: dict[str, Any]) -> None:
                 at["facts"]: str(parts.notice("fail", "This model can’t be used", sentence_of(error))),
             }  # fmt: skip
             return
-        new = {**before, "model": ref}
+        new = change_plan(plan, request, lambda newest: {**newest, "model": ref})
         shown = opened or next(iter(registry.methods()))
         yield {
             context.plan: new,
@@ -535,7 +554,7 @@ def _wire_queue(context: PageContext, at: dict[str, Any]) -> None:
 
     @say_errors
     def queue_plan(plan: Plan, form_key: str, request: gr.Request) -> Iterator[Updates]:
-        plan = checked_plan(plan)
+        plan = current_plan(plan, request)
         preset = to_preset(plan)
         label = method_cards.queue_label(plan)
         yield {at["queue"]: gr.Button(label.replace("Queue", "Queueing"), interactive=False)}
