@@ -397,15 +397,16 @@ def _verdict(
         return Verdict(
             first, second, *pair, kind, found, f"{first} {word} {second} by {points:.1f} points.", bounds
         )
-    seeds, more_rows = more_needed(found)
+    # Holm asks more of each of many comparisons: the advice is for that stricter level.
+    stricter = max(1.0, adjusted / found.p) if found.p else 1.0
+    seeds, more_rows = more_needed(found, 1 - ERROR_BARS / stricter)
     advice = [
-        f"about {seeds} more seeds" if seeds else "",
+        f"about {seeds} more seed{'' if seeds == 1 else 's'}" if seeds else "",
         f"{more_rows:,} more test rows" if more_rows else "",
     ]
     would = " or ".join(part for part in advice if part)
     if found.low > 0 or found.high < 0:
         bounds += "; alone it would tell, but not among this many comparisons (Holm)"
-        would = would or "one more seed"
     detail = (
         f"{bounds}. {would[0].upper() + would[1:]} would."
         if would

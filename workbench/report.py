@@ -147,7 +147,9 @@ def _cell(cell: Interval | None, column: Metric) -> str:
         return ""
     text = format_value(cell.mean, column)
     half = cell.half_width
-    return f"{text} ±{format_value(half, column)}" if half is not None and column.format == "share" else text
+    return (
+        f"{text} ±{format_value(half, column)}" if half is not None and column.group == "how good" else text
+    )
 
 
 def _aligned(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:

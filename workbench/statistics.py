@@ -81,7 +81,9 @@ def paired_difference(
     return Difference(mean, mean - half, mean + half, p, seeds, rows, spread)
 
 
-def more_needed(difference: Difference, limit: int = 100) -> tuple[int | None, int | None]:
+def more_needed(
+    difference: Difference, confidence: float = 0.95, limit: int = 100
+) -> tuple[int | None, int | None]:
     """(seeds, test rows): how many more of one alone would tell the two apart if difference and spread stay as they are.
 
     None where more than `limit` seeds, or a hundred times the rows, would be needed.
@@ -94,7 +96,7 @@ def more_needed(difference: Difference, limit: int = 100) -> tuple[int | None, i
         between_seeds, between_rows, rest = difference.spread or (0.0, 0.0, 0.0)
         squares = (rest + rows * between_seeds, rest + seeds * between_rows, rest)
         variance, degrees = _variance_of_mean(*squares, seeds, rows)
-        return _t(0.95, degrees) * math.sqrt(variance) < abs(difference.mean)
+        return _t(confidence, degrees) * math.sqrt(variance) < abs(difference.mean)
 
     seeds = next((more for more in range(1, limit + 1) if would_tell(n + more, m)), None)
     if not would_tell(n, 100 * m):

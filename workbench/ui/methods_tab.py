@@ -25,10 +25,12 @@ from workbench.ui.plan import (
     entry_of,
     method_of,
     remove_again,
+    tick,
     tick_methods,
     ticked_keys,
     to_preset,
     to_yaml,
+    untick,
     with_ticks,
     workshop_five,
 )
@@ -323,15 +325,19 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         yield from _counted(context, at, plan, shown, words, owner_of(request), ticks=ticks)
 
     @say_errors
-    def take_form(
-        ticked: list[str], plan: Plan, opened: str | None, words: str, request: gr.Request, *values: Any
+    def take_tick(
+        plan: Plan, opened: str | None, words: str, event: gr.EventData, request: gr.Request
     ) -> Iterator[Updates]:
-        def take(newest: Plan) -> Plan:
-            known = {*registry.methods(), *ticked_keys(newest), *newest["drafts"]}
-            keys = [key for key in ticked or [] if key in known]
-            return setting_form.with_setting(with_ticks(newest, keys), values)
+        change = tick if event.ticked else untick
+        yield from changed(lambda newest: change(newest, event.key), plan, opened, words, request, ticks=True)
 
-        yield from changed(take, plan, opened, words, request)
+    @say_errors
+    def take_setting(
+        plan: Plan, opened: str | None, words: str, request: gr.Request, *values: Any
+    ) -> Iterator[Updates]:
+        yield from changed(
+            lambda newest: setting_form.with_setting(newest, values), plan, opened, words, request
+        )
 
     @say_errors
     def tick_workshop_five(
@@ -368,11 +374,12 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         yield from _counted(context, at, newest, shown, words, owner_of(request), ticks=False)
 
     inputs = [context.plan, at["opened"], at["search"]]
-    # One listener for everything that is read as a whole: answers come in order, so a quick second change is not lost.
+    # Each tick is told by itself: one that is still under way must not swallow the next.
+    at["grid"].tick(take_tick, inputs, outputs, trigger_mode="multiple", **QUIET)
     gr.on(
-        [at["grid"].tick, *(field.input for field in fields)],
-        take_form,
-        [at["grid"], *inputs, *fields],
+        [field.input for field in fields],
+        take_setting,
+        [*inputs, *fields],
         outputs,
         trigger_mode="always_last",
         **QUIET,

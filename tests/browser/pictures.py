@@ -1,0 +1,80 @@
+"""Takes the README's pictures from the real page: `python -m tests.browser.pictures`. Trains the workshop preset first."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.conftest import CHROMIUM, FLAGS, ROOT, Server
+from workbench.cli import main as workbench
+
+PICTURES = ROOT / "assets" / "pictures"
+WIDTH = 1280
+QUESTION = "Everyone told me to expect a mess, but not for one minute did I regret going there."
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).first.click()
+    page.wait_for_timeout(4000)
+
+
+def take(page: Page, name: str, height: int) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.wait_for_timeout(1500)
+    page.screenshot(path=PICTURES / f"{name}.png")
+    print(f"{name}.png", file=sys.stderr)
+
+
+def ask(page: Page) -> None:
+    page.get_by_placeholder("A text for all of them to judge").fill(QUESTION)
+    page.keyboard.press("Control+Enter")
+    page.locator(".wb-said").first.wait_for(timeout=120_000)
+
+
+def tour(page: Page) -> None:
+    """Every tab, with real runs behind it."""
+    page.get_by_role("tab", name="Data").first.wait_for()
+    page.wait_for_timeout(3000)
+    page.locator(".wb-data-card, .wb-data button, [data-key=reviews]").filter(
+        has_text="reviews"
+    ).first.click()
+    page.get_by_role("button", name="Next: choose methods").wait_for(timeout=90_000)
+    take(page, "data", 1240)
+    open_tab(page, "Methods")
+    page.get_by_role("button", name="Workshop five").click()
+    page.wait_for_timeout(8000)
+    take(page, "methods", 1240)
+    open_tab(page, "Train")
+    take(page, "train", 1000)
+    open_tab(page, "Inference")
+    ask(page)
+    take(page, "inference", 760)
+    open_tab(page, "Compare")
+    page.wait_for_timeout(4000)
+    take(page, "compare", 1420)
+
+
+def main(home: Path | None = None) -> None:
+    """With a store given, its newest setting is shown; else the workshop preset is trained first."""
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(home or Path(folder) / "home", Path(folder) / "page.log")
+        if home is None:
+            begun = time.monotonic()
+            workbench(["run", "workshop", "--store", str(server.home)])
+            print(f"trained in {time.monotonic() - begun:.0f} s", file=sys.stderr)
+        server.start()
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+                page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+                page.goto(f"{server.url}?__theme=light")
+                tour(page)
+        finally:
+            server.kill()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
