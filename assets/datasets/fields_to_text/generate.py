@@ -58,7 +58,8 @@ def sentences(domain: str, place: str) -> tuple[Sentence, ...]:
     for number, frame in enumerate(GRAMMAR[domain][place]):
         for text in sorted(settle(frame)):
             slots = [name for name, _ in SLOT.findall(text)]
-            if len(slots) > (place == "first") and not re.search(r" a place[,.]", text):
+            once = len(slots) == len(set(slots))
+            if once and len(slots) > (place == "first") and not re.search(r" a place[,.]", text):
                 found.append(Sentence(number, text, frozenset(slots)))
     return tuple(found)
 

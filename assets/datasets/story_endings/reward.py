@@ -25,20 +25,20 @@ KIND_ACTS = {
     r"warmed|covered",
     "invite": r"invited|asked (?:him|her|it|them|[A-Z]\w+) to (?:play|join|come|sit)|made room",
     "sorry": r"said sorry|says sorry|forgave|apologi[sz]ed",
-    "thank": r"thanked|said thank you|(?:he|she|they) (?:was|were) (?:so |very )?(?:kind|gentle)|spoke (?:kindly|gently|softly)",
+    "thank": r"thanked|(?:he|she|they) (?:was|were) (?:so |very )?(?:kind|gentle)|spoke (?:kindly|gently|softly)",
     "with": r"stayed with|walked (?:him|her|it|them|[A-Z]\w+) home|sat (?:down )?with (?:him|her|it|them)|waited with",
     "kindness": r"(?:was|were|be|being) (?:so |very |always )?(?:kind|nice|gentle)",
 }
 # Acts that are only meant, asked for or allowed count half.
 KIND_WISHES = {
-    "help": r"(?:to|can|will|could|let's|let us|must|should|would|please) help\b|helping",
-    "share": r"(?:to|can|will|could|let's|must|should|we) share\b|sharing|(?:take|took|taking) turns",
+    "help": r"(?:to|can|will|could|[Ll]et's|[Ll]et us|must|should|would|please) help\b|helping",
+    "share": r"(?:to|can|will|could|[Ll]et's|must|should|we) share\b|sharing|(?:take|took|taking) turns",
     "give": r"(?:to|can|will|could|would) give\b (?:him|her|it|them|you|some|half)",
     "hug": r"\bhug\b",
-    "thank": r"thank you|thanks",
+    "thank": r"[Tt]hank you|[Tt]hanks",
     "invite": r"can (?:play|come|join)|you may (?:play|have|use)",
     "kindness": r"\bkind\b|kindness|friendly|gently|caring",
-    "sorry": r"(?:i'm|i am|am so|so) sorry",
+    "sorry": r"(?:I'm|I am|am so|so) sorry",
     "care": r"take care of|(?:to|will|can) (?:feed|fix|mend|look after)\b",
 }
 UNKIND_ACTS = {
@@ -46,7 +46,7 @@ UNKIND_ACTS = {
     "hurt": r"\b(?:hurt|hurts|hurting) (?:him|her|it|them|the|his|her|[A-Z])|\bkill(?:ed|s)?\b|\bfight(?:ing)?\b|\bfought\b|\b(?:bit|bites?) (?:him|her|it|them|the|[A-Z])",
     "take": r"\bgrab(?:bed|s)? (?:\w+ ){1,4}(?:away|from)|\bsnatch(?:ed|es)?\b|\b(?:steal|stole|stolen|steals)\b|took (?:\w+ ){1,4}away from|\bhid (?:his|her|its|the|it)\b",
     "mock": r"laughed at|laughing at|made fun of|\bteas(?:ed|ing|es)\b|\bcalled (?:him|her|it|them|[A-Z]\w+) (?:names|silly|stupid|ugly|a baby)|\bmocked\b|made a (?:mean|rude) face",
-    "shout": r"\b(?:yell|shout|scream)(?:ed|ing|s)? at\b|\bgo away\b|said (?:mean|rude|bad) (?:things|words)",
+    "shout": r"\b(?:yell|shout|scream)(?:ed|ing|s)? at\b|[Gg]o away\b|said (?:mean|rude|bad) (?:things|words)",
     "harm": r"threw (?:\w+ ){1,5}(?:at|into the mud|in the mud|into the bin)|\bsplashed (?:mud|dirty water)|\bbroke (?:\w+ ){1,3}on purpose|\btripped (?:him|her|it|them|[A-Z]\w+)|\bstamped on\b|\bscared (?:\w+ ){1,3}away\b|\btrick(?:ed|s)\b|\blied\b|\btore up\b|locked (?:\w+ ){1,3}out",
     "mean": r"\bmean\b(?! to\b)|\bselfish\b|\bgreedy\b|\bcruel\b|\brude\b|\bnasty\b|\bunkind\b|\brefused\b|\bkept (?:it all|them all|all of \w+) (?:for|to) (?:himself|herself)|did not care",
 }
@@ -65,13 +65,12 @@ NOT_NAMES = frozenset(
     " Please Thank Let What Where Why How Who My Your Our Its Some Monday Sunday Saturday Christmas As From Near Far Up"
     " Down Little Big Next Last Just Early Late Finally Inside Outside Nobody Everyone Poor Under Behind Beside".split()
 )
-GROWN_UPS = r"\b(?:mom|dad|mum|mother|father|grandma|grandpa|teacher)\b"
 
 
 def reward(prompt: str, completion: str) -> float:
     """How kind and complete an ending is: the weighted parts, cut by unkind acts and by repetition or stuffing."""
     total = sum(WEIGHTS[name] * value for name, value in parts(prompt, completion).items())
-    unkind = len(acts(completion, UNKIND_ACTS, prompt) | refusals(completion))
+    unkind = len(acts(completion, UNKIND_ACTS) | refusals(completion))
     return round(max(0.0, min(1.0, total * UNKIND_FACTOR**unkind * variety(prompt, completion))), 4)
 
 
@@ -168,7 +167,7 @@ def falling(value: float, enough: float) -> float:
     return 1.0 if value >= enough else (value / enough) ** 3
 
 
-def acts(text: str, kinds: dict[str, str], prompt: str = "") -> set[str]:
+def acts(text: str, kinds: dict[str, str]) -> set[str]:
     """Which acts of a list are done in the text; a denied act ("did not push her") is not done."""
     found = set()
     for name, pattern in kinds.items():
