@@ -10,7 +10,9 @@ from workbench import corpus
 from workbench.corpus import UNSCORED, Masking, Source, Windows, documents, frame, mask, pack
 from workbench.pretraining.tokenizer import BEGIN, END, train_tokenizer, wrap
 
-TEXTS = [f"The cat number {i} sat on a mat.\nIt said: don't go, 12 {'very ' * (i % 5)}old dogs!" for i in range(60)]
+TEXTS = [
+    f"The cat number {i} sat on a mat.\nIt said: don't go, 12 {'very ' * (i % 5)}old dogs!" for i in range(60)
+]
 HELDOUT = [f"A fox of {i} years ran to the café." for i in range(10)]
 
 
@@ -90,7 +92,9 @@ def test_a_held_out_file_is_refused_by_content_and_by_name(tmp_path):
     train = write(tmp_path / "t.jsonl", TEXTS)
     corpus.refuse_heldout([Source("a", train, heldout)])
     with pytest.raises(ValueError, match=r"innocent\.jsonl is the held-out file of a"):
-        corpus.refuse_heldout([Source("a", train, heldout), Source("b", copy, write(tmp_path / "z.jsonl", ["z"]))])
+        corpus.refuse_heldout(
+            [Source("a", train, heldout), Source("b", copy, write(tmp_path / "z.jsonl", ["z"]))]
+        )
     named = write(tmp_path / "more.held-out.jsonl", TEXTS)
     with pytest.raises(ValueError, match="by its name"):
         corpus.refuse_heldout([Source("a", named, heldout)])
@@ -143,7 +147,9 @@ def test_a_text_shorter_than_a_window():
         windows(length=64)
 
 
-MASKING = Masking(mask_id=5, first_id=1, last_id=2, vocabulary=2000, special_ids=frozenset({0, 1, 2, 5}), share=0.3)
+MASKING = Masking(
+    mask_id=5, first_id=1, last_id=2, vocabulary=2000, special_ids=frozenset({0, 1, 2, 5}), share=0.3
+)
 
 
 def test_masking_hides_its_share_as_bert_does_and_no_special_token():

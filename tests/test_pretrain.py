@@ -46,7 +46,6 @@ EXPERTS = DECODER | {
     "moe_intermediate_size": 16,
     "num_experts": 4,
     "num_experts_per_tok": 2,
-    "head_dim": 8,
     "router_aux_loss_coef": 0.01,
 }
 
@@ -159,9 +158,8 @@ def test_shipped_files_are_right_and_their_models_small_enough(shared, monkeypat
         assert sources_of(config, find_config(name).parent)
         tokenizer = wrap(read_backend(model_folder(config.start, Path())), config.recipe.objective, 512)
         if config.architecture:
-            from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
-
             import torch
+            from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
             auto = AutoModelForMaskedLM if config.kind == "encoder" else AutoModelForCausalLM
             with torch.device("meta"):
@@ -174,16 +172,28 @@ def test_shipped_files_are_right_and_their_models_small_enough(shared, monkeypat
     [
         (DECODER | {"hiden_size": 4}, "did you mean hidden_size"),
         (DECODER | {"model_type": "qwen22"}, "did you mean qwen2"),
+        (DECODER | {"max_position_embeddings": 16}, "context is 32, and the model takes at most 16"),
     ],
 )
-def test_a_fault_in_the_architecture_is_named(corpora, architecture, message):
-    from workbench.pretraining.build import build
-    from workbench.pretraining.tokenizer import train_tokenizer, wrap
+def test_a_fault_in_the_architecture_is_named_before_any_process_starts(corpora, architecture, message):
+    from workbench.pretraining import launch
 
-    config = from_values(values(architecture=architecture))
-    tokenizer = wrap(train_tokenizer(sources_of(config, corpora), 360), "causal", 64)
     with pytest.raises(ValueError, match=message):
-        build(config, corpora, tokenizer)
+        launch.prepare(from_values(values(architecture=architecture)), corpora, corpora / "out.work")
+
+
+def test_what_a_failed_process_said_is_said(tmp_path, monkeypatch):
+    from workbench.pretraining import launch
+
+    failing = tmp_path / "python"
+    words = "[rank0]:   File x\n[rank0]: ArithmeticError: the loss became nan at step 3\nChildFailedError: see above"
+    failing.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{words}\nEND\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
+    with pytest.raises(
+        RuntimeError, match=r"failed: ArithmeticError: the loss became nan at step 3; .*processes\.log"
+    ):
+        launch._processes(tmp_path, 1, print)
 
 
 # The schedule.
@@ -316,7 +326,9 @@ def tiny(architecture, size=64):
     settings = dict(architecture)
     kind = settings.pop("model_type")
     auto = AutoModelForMaskedLM if kind == "bert" else AutoModelForCausalLM
-    config = AutoConfig.for_model(kind, vocab_size=size, pad_token_id=0, bos_token_id=1, eos_token_id=2, **settings)
+    config = AutoConfig.for_model(
+        kind, vocab_size=size, pad_token_id=0, bos_token_id=1, eos_token_id=2, **settings
+    )
     model = auto.from_config(config, dtype=torch.float32)
     if "experts" in json.dumps(settings):
         model.config.output_router_logits = True
@@ -397,7 +409,9 @@ def test_after_a_stop_the_same_schedule_and_the_same_weights(corpora, tmp_path):
     from workbench.pretraining.train import train
 
     tokens = np.random.default_rng(0).integers(6, 64, 5000).astype(np.uint16)
-    recipe = Recipe(context=16, batch_windows=4, tokens=12 * 4 * 16, log_steps=1, evaluations=0, precision="float32")
+    recipe = Recipe(
+        context=16, batch_windows=4, tokens=12 * 4 * 16, log_steps=1, evaluations=0, precision="float32"
+    )
 
     def go(folder, stop_after=None):
         model, told = tiny(DECODER), []
@@ -450,16 +464,27 @@ def test_embeddings_are_taken_over_by_token_not_by_row(corpora):
     assert torch.equal(ours[: len(theirs)], theirs)
     assert ours.shape == (8256, 256)
     with pytest.raises(ValueError, match="256 wide and this architecture's 32"):
-        build(from_values(values(objective="masked", start="embedded:fable-8m", architecture=ENCODER)), corpora, tokenizer)
+        build(
+            from_values(values(objective="masked", start="embedded:fable-8m", architecture=ENCODER)),
+            corpora,
+            tokenizer,
+        )
 
 
-def test_work_begun_otherwise_is_not_gone_on_with(corpora):
+def test_only_the_same_pretraining_is_gone_on_with(corpora):
     from workbench.pretraining import launch
 
-    launch.prepare(from_values(values()), corpora, corpora / "out.work")
-    launch.prepare(from_values(values(niceness=5, processes=2)), corpora, corpora / "out.work")
+    work = corpora / "out.work"
+    launch.prepare(from_values(values(vocabulary=350)), corpora, work)
+    launch.prepare(from_values(values()), corpora, work)
+    assert len(json.loads((work / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]) == 360
+    begun = work / "checkpoints" / "checkpoint-5"
+    begun.mkdir(parents=True)
+    (begun / "weights").write_bytes(b"w")
+    checkpoints.mark_complete(begun)
+    launch.prepare(from_values(values(niceness=5, processes=2)), corpora, work)
     with pytest.raises(ValueError, match="begun with another learning_rate"):
-        launch.prepare(from_values(values(learning_rate=0.02)), corpora, corpora / "out.work")
+        launch.prepare(from_values(values(learning_rate=0.02)), corpora, work)
 
 
 def test_an_existing_folder_is_not_written_over(corpora):
@@ -473,16 +498,20 @@ def test_an_existing_folder_is_not_written_over(corpora):
 
 # The command, with real processes.
 
-COMMAND = [sys.executable, "-c", "import sys; from tests.pretrain_cli import main; sys.exit(main(sys.argv[1:]))"]
+COMMAND = [sys.executable, "-m", "workbench", "pretrain"]
 
 
 @pytest.mark.slow
 def test_two_minutes_on_two_processes(corpora):
     out = corpora / "out"
     path = corpora / "x.yaml"
-    path.write_text(yaml.safe_dump(values(tokens=None, minutes=2.0, learning_rate=0.003, processes=2, niceness=19)))
+    path.write_text(
+        yaml.safe_dump(values(tokens=None, minutes=2.0, learning_rate=0.003, processes=2, niceness=19))
+    )
     begun = time.monotonic()
-    done = subprocess.run([*COMMAND, str(path), "--out", str(out), "--json"], capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        [*COMMAND, str(path), "--out", str(out), "--json"], capture_output=True, text=True, timeout=280
+    )
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begun < 240
     printed = json.loads(done.stdout)
@@ -508,7 +537,9 @@ def test_a_terminated_command_keeps_a_checkpoint_and_goes_on(corpora):
     assert first.returncode == 130, words
     found, _ = checkpoints.newest_complete(work / "checkpoints")
     assert found is not None
-    done = subprocess.run([*COMMAND, str(path), "--out", str(out)], capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [*COMMAND, str(path), "--out", str(out)], capture_output=True, text=True, timeout=200
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads((out / "pretraining.json").read_text())
     assert report["resumed_at"] == int(found.name.split("-")[1]) > 0

@@ -33,7 +33,6 @@ DATA_KEYS = (
     "test_share",
     "split_seed",
     "encoding",
-    "revision",
     "skip_broken",
 )
 PART_KEYS = ("train", "validation", "test")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.data.tables import rows
 from workbench.data import DataError
 from workbench.data.clean import Row, key
-from workbench.data.split import Split, carve, rebalance, subset, too_rare
+from workbench.data.split import Split, asked_rows, carve, rebalance, subset, too_rare
 
 FEW = settings(max_examples=60, deadline=None)
 
@@ -148,3 +148,13 @@ def test_impossible_splits_are_refused(values: dict[str, float], said: str) -> N
 
 PINNED_TEST = [5, 8, 10, 11, 25, 28, 32, 35]
 PINNED_SUBSET = [3, 4, 5, 18, 20, 29]
+
+
+def test_a_carved_validation_part_goes_down_with_a_smaller_training_part():
+    asked = Split(train_rows=2000)
+    assert asked_rows(asked, carved=("validation",))["validation"] == round(2000 * 0.15 / 0.85)
+    assert asked_rows(asked, carved=("test", "validation"))["validation"] == round(2000 * 0.15 / 0.65)
+    assert asked_rows(Split(train_rows=10), carved=("validation",))["validation"] == 100
+    assert asked_rows(asked, carved=())["validation"] is None
+    assert asked_rows(Split(train_rows=10, validation_rows=7), carved=("validation",))["validation"] == 7
+    assert asked_rows(Split(), carved=("validation", "test")) == {"train": None, "validation": None, "test": None}

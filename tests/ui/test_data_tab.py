@@ -7,7 +7,7 @@ import pytest
 
 from workbench import presets
 from workbench.data import bundled
-from workbench.ui import asking, data_report, data_tab, page
+from workbench.ui import asking, data_form, data_sources, data_tab, page, quickstart
 from workbench.ui import plan as plans
 from workbench.uploads import keep_upload
 
@@ -146,7 +146,7 @@ def test_buttons_of_the_report_change_the_plan():
 def test_fields_that_say_the_default_are_left_out_of_the_plan():
     values = {"text": None, "label": "stars", "encoding": "", "validation_share": 0.15, "test_share": 0.3, "split_seed": 0,
               "max_length": 64, "train_rows": 100, "validation_rows": None, "test_rows": None}  # fmt: skip
-    plan = data_tab.with_fields(plan_of("reviews"), values)
+    plan = data_form.with_fields(plan_of("reviews"), values)
     assert plan["data"] == {"source": "reviews", "label": "stars", "test_share": 0.3, "train_rows": 100}
     assert plan["setting"]["max_length"] == 64
 
@@ -154,7 +154,7 @@ def test_fields_that_say_the_default_are_left_out_of_the_plan():
 def test_the_welcome_says_the_presets_own_figures():
     preset = presets.load("quickstart")
     card = next(card for card in bundled() if card.name == preset.data["source"])
-    html = str(data_report.welcome(preset, card))
+    html = str(quickstart.welcome(preset, card))
     assert f"{card.total_rows:,}" in html
     assert f"{len(preset.methods)} runs" in html
     assert html.count("wb-chip") == len(preset.methods)
@@ -162,7 +162,7 @@ def test_the_welcome_says_the_presets_own_figures():
 
 def test_every_other_preset_can_be_run_and_opened():
     others = [one for one in presets.shipped_presets() if one.name != "quickstart"]
-    html = str(data_report.ready_made(others))
+    html = str(quickstart.ready_made(others))
     assert others
     for preset in others:
         assert f'data-action="run" data-key="{preset.name}"' in html
@@ -170,7 +170,7 @@ def test_every_other_preset_can_be_run_and_opened():
 
 
 def test_a_source_belongs_to_its_panel():
-    assert data_tab.source_kind(None) == "bundled"
-    assert data_tab.source_kind("reviews") == "bundled"
-    assert data_tab.source_kind("upload:0123456789abcdef/x.csv") == "upload"
-    assert data_tab.source_kind("stanfordnlp/sst2") == "named"
+    assert data_sources.source_kind(None) == "bundled"
+    assert data_sources.source_kind("reviews") == "bundled"
+    assert data_sources.source_kind("upload:0123456789abcdef/x.csv") == "upload"
+    assert data_sources.source_kind("stanfordnlp/sst2") == "named"

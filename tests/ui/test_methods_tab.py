@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from workbench import registry
-from workbench.ui import asking, method_cards, methods_tab, page, setting_form
+from workbench.ui import asking, method_cards, methods_tab, model_panel, page, setting_form
 from workbench.ui import plan as plans
 
 ROW = {"trainable_parameters": 66_304, "total_parameters": 8_590_336, "head_parameters": 512, "reason": None}
@@ -150,4 +150,4 @@ def test_the_tab_counts_once_and_remembers(store, plan, monkeypatch):
     ],
 )
 def test_a_model_belongs_to_its_panel(ref, kind):
-    assert methods_tab.model_kind(ref) == kind
+    assert model_panel.model_kind(ref) == kind

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from workbench import home
+from workbench import home, registry
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class BundledCard:
 
 
 def bundled(folder: Path | None = None) -> list[BundledCard]:
-    """The cards of all bundled data sets, by name."""
+    """The cards of all bundled data sets, by name; one for a task that this version does not have is left out."""
     root = folder or home.shipped("assets") / "datasets"
-    return [_card(path) for path in sorted(root.glob("*/card.json"))]
+    cards = [_card(path) for path in sorted(root.glob("*/card.json"))]
+    return [card for card in cards if card.task in registry.tasks()]
 
 
 def bundled_folders() -> dict[str, Path]:
     """name -> folder of every bundled data set."""
-    root = home.shipped("assets") / "datasets"
-    return {path.parent.name: path.parent for path in sorted(root.glob("*/train.*"))}
+    return {card.name: card.folder for card in bundled()}
 
 
 def _card(path: Path) -> BundledCard:

@@ -15,7 +15,7 @@ from workbench.data.fingerprint import fingerprint, in_order
 from workbench.data.limits import Limits
 from workbench.data.open import RawData, read
 from workbench.data.report import Report
-from workbench.data.split import Split, carve, rebalance, subset
+from workbench.data.split import Split, asked_rows, carve, missing_parts, rebalance, subset
 from workbench.data.table import Table, where
 
 _PREVIEWED = 20
@@ -216,7 +216,7 @@ def _divided(
     if split.train_rows is not None and split.train_rows < number:
         detail = f"There are {number:,} labels and each needs a row; give at least {number:,}."
         return None, [Fault("split", "fix", f"train_rows is {split.train_rows:,}", detail, blocks=True)]
-    asked = {"train": split.train_rows, "validation": split.validation_rows, "test": split.test_rows}
+    asked = asked_rows(split, carved=missing_parts(table.parts))
     return {part: subset(rows, asked[part], split.seed) for part, rows in parts.items()}, []
 
 

@@ -11,6 +11,9 @@ from workbench.data.clean import Parts, Row, key
 from workbench.data.faults import DataError
 
 
+LEAST_VALIDATION_ROWS = 100
+
+
 @dataclass(frozen=True)
 class Split:
     """Shares are of all rows that are divided; row counts draw a stratified subset of a part. The same seed gives the
@@ -72,6 +75,16 @@ def carve(parts: Parts, split: Split) -> dict[str, list[Row]]:
         rest = [row for i, row in enumerate(rest) if i not in taken]
     found["train"] = rest
     return {part: found[part] for part in ("train", "validation", "test")}
+
+
+def asked_rows(split: Split, carved: Sequence[str]) -> dict[str, int | None]:
+    """How many rows are wanted of each part; None for all. A carved validation part goes down with a smaller training
+    part, to no less than 100 rows: it is read several times in each run, the test part once."""
+    validation = split.validation_rows
+    if validation is None and split.train_rows is not None and "validation" in carved:
+        shares = split.validation_share + (split.test_share if "test" in carved else 0.0)
+        validation = max(LEAST_VALIDATION_ROWS, round(split.train_rows * split.validation_share / (1 - shares)))
+    return {"train": split.train_rows, "validation": validation, "test": split.test_rows}
 
 
 def rebalance(rows: Sequence[Row], seed: int) -> list[Row]:

@@ -27,12 +27,20 @@ def build(config: PretrainConfig, base: Path, tokenizer: Any) -> Any:
         model = auto.from_config(architecture(config, tokenizer), dtype=torch.float32)
         if config.start:
             take_embeddings(model, tokenizer, model_folder(config.start, base))
-    longest = getattr(model.config, "max_position_embeddings", config.recipe.context)
+    return model
+
+
+def check(config: PretrainConfig, base: Path, tokenizer: Any) -> None:
+    """ValueError if the architecture has a fault or is too short for the windows; no weights are made."""
+    if config.architecture:
+        settings = architecture(config, tokenizer)
+    else:
+        settings = AutoConfig.from_pretrained(model_folder(str(config.start), base))
+    longest = getattr(settings, "max_position_embeddings", None) or config.recipe.context
     if config.recipe.context > longest:
         raise ValueError(
             f"context is {config.recipe.context:,}, and the model takes at most {longest:,} tokens"
         )
-    return model
 
 
 def architecture(config: PretrainConfig, tokenizer: Any) -> Any:

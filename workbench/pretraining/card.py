@@ -186,10 +186,10 @@ def _sources(facts: Facts) -> str:
 
 def _making(facts: Facts) -> str:
     recipe, trained, machine = facts.config.recipe, facts.trained, facts.environment
-    minutes = trained["seconds"] / 60
+    minutes = max(1, round(trained["seconds"] / 60))
     where = f"{trained['processes']} process{'es' * (trained['processes'] > 1)} on {machine['device']}"
     lines = [
-        f"{trained['tokens']:,} tokens in {trained['steps']:,} steps of {trained['step_tokens']:,}, {minutes:.0f} minutes"
+        f"{trained['tokens']:,} tokens in {trained['steps']:,} steps of {trained['step_tokens']:,}, {minutes} minute{'s' * (minutes > 1)}"
         f" with {where} ({trained['tokens'] / max(trained['seconds'], 1e-9):,.0f} tokens a second),"
         f" computed in {trained['precision']}, seed {recipe.seed}."
     ]

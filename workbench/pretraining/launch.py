@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench import machine
+from workbench import checkpoints, machine
 from workbench.corpus import Packed, pack, refuse_heldout
 from workbench.pretraining.config import PretrainConfig, model_folder, sources_of, with_processes
 
@@ -82,30 +82,49 @@ def prepare(config: PretrainConfig, base: Path, work: Path) -> dict[str, dict[st
             backend = making.read_backend(model_folder(taken, base))
         else:
             backend = making.train_tokenizer(sources, config.vocabulary)
-        longest = int(config.architecture.get("max_position_embeddings", 2 * config.recipe.context))
-        making.wrap(backend, config.recipe.objective, longest).save_pretrained(work / TOKENIZER)
+        making.wrap(backend, config.recipe.objective, _longest(config, base)).save_pretrained(
+            work / TOKENIZER
+        )
     from transformers import AutoTokenizer
 
-    loaded = AutoTokenizer.from_pretrained(work / TOKENIZER, local_files_only=True)
+    from workbench.pretraining.build import check
+
+    loaded: Any = AutoTokenizer.from_pretrained(work / TOKENIZER, local_files_only=True)
+    check(config, base, loaded)
     return {source.name: pack(loaded, source, work / PACKED) for source in sources}
 
 
+def _longest(config: PretrainConfig, base: Path) -> int:
+    """The longest text that the model takes, for the tokenizer to cut at."""
+    settings: Mapping[str, Any] = config.architecture
+    if not settings and config.start:
+        settings = json.loads((model_folder(config.start, base) / "config.json").read_text(encoding="utf-8"))
+    return int(settings.get("max_position_embeddings", config.recipe.context))
+
+
 def _same_as_before(work: Path, given: Mapping[str, Any]) -> None:
-    """Going on is only right with the same model, texts and schedule; how many processes do it does not matter."""
+    """Going on from a checkpoint is only right with the same model, texts and schedule; how many processes do it does
+    not matter. Where there is none yet, all but packed texts is made anew."""
     file = work / GIVEN
     if not file.is_file():
         return
-
-    def plan(values: Mapping[str, Any]) -> dict[str, Any]:
-        free = ("processes", "niceness", "checkpoint_minutes", "log_steps", "precision")
-        return {k: v for k, v in values["config"].items() if k not in free} | {"base": values["base"]}
-
-    earlier, now = plan(json.loads(file.read_text(encoding="utf-8"))), plan(json.loads(json.dumps(given)))
-    if changed := [key for key in {*earlier, *now} if earlier.get(key) != now.get(key)]:
+    earlier, now = _plan(json.loads(file.read_text(encoding="utf-8"))), _plan(json.loads(json.dumps(given)))
+    changed = sorted(key for key in {*earlier, *now} if earlier.get(key) != now.get(key))
+    if not changed:
+        return
+    if checkpoints.newest_complete(work / "checkpoints")[0]:
         raise ValueError(
-            f"{work} holds a pretraining begun with another {', '.join(sorted(changed))}: go on with the same,"
+            f"{work} holds a pretraining begun with another {', '.join(changed)}: go on with the same,"
             " or remove that folder to begin anew"
         )
+    shutil.rmtree(work / TOKENIZER, ignore_errors=True)
+    (work / LOG).unlink(missing_ok=True)
+
+
+def _plan(given: Mapping[str, Any]) -> dict[str, Any]:
+    free = ("processes", "niceness", "checkpoint_minutes", "log_steps", "precision")
+    kept = {key: value for key, value in given["config"].items() if key not in free}
+    return kept | {"folder": given["base"]}
 
 
 def _processes(work: Path, count: int, show: Show) -> bool:

@@ -42,7 +42,7 @@ def run(work: Path) -> bool:
     _make_room(recipe.niceness)
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
-    tokenizer = AutoTokenizer.from_pretrained(work / TOKENIZER, local_files_only=True)
+    tokenizer: Any = AutoTokenizer.from_pretrained(work / TOKENIZER, local_files_only=True)
     sources = sources_of(config, base)
     packed = {source.name: pack(tokenizer, source, work / PACKED) for source in sources}
     masking = masking_of(config, tokenizer)
@@ -118,7 +118,7 @@ def _write(
         architecture=model.config.to_dict(),
         class_name=type(model).__name__,
         parameters=parameters,
-        bias_terms=any(name.endswith("bias") and ".norm" not in name for name, _ in model.named_parameters()),
+        bias_terms=any(name.endswith("bias") for name, _ in model.named_parameters()),
         weights_bytes=(folder / "model.safetensors").stat().st_size,
         trained=asdict(trained),
         heldout=scores,

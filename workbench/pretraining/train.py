@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments, default_data_collator
 from transformers.trainer_callback import PrinterCallback
@@ -134,11 +135,14 @@ class PretrainTrainer(Trainer):
     def _loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         """The mean over the predicted tokens of a whole step, however it was cut into pieces and processes."""
         logits = outputs["logits"]
-        if self.causal:
-            logits, labels = logits[:, :-1], labels[:, 1:]
-        predicted = labels != UNSCORED
-        count = predicted.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = cross_entropy(logits[predicted].float(), labels[predicted], reduction="sum") / count
+        if self.causal:  # shift the labels, not the logits, which are large
+            labels = pad(labels[:, 1:], (0, 1), value=UNSCORED)
+            logits, labels = logits.flatten(0, 1), labels.flatten()
+        else:
+            hidden = labels != UNSCORED
+            logits, labels = logits[hidden], labels[hidden]
+        count = (labels != UNSCORED).sum() if num_items_in_batch is None else num_items_in_batch
+        loss = cross_entropy(logits.float(), labels, ignore_index=UNSCORED, reduction="sum") / count
         balance = outputs.get("aux_loss")
         if balance is not None:
             # What is returned is multiplied by the number of processes, then averaged over them.
@@ -174,6 +178,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]
         self.first = True
         self._mark = self._saved = 0.0
         self._logged = (0, 0.0)
+        self._scoring = 0.0
 
     def tell(self, kind: str, values: Mapping[str, Any]) -> None:
         """From the first process alone."""
@@ -214,7 +219,9 @@ class Clock(TrainerCallback):  # type: ignore[misc]
             and self.first
             and self.evaluate
         ):
+            begun = time.monotonic()
             self.tell("evaluated", {**self._where(), **self.evaluate()})
+            self._scoring += time.monotonic() - begun
         if ended or asked:
             self.stopped = asked and not ended
             control.should_training_stop = True
@@ -232,8 +239,9 @@ class Clock(TrainerCallback):  # type: ignore[misc]
                 f" {self.recipe.learning_rate / 3:.2g} instead of {self.recipe.learning_rate:.2g} may hold"
             )
         step, seconds = self._logged
-        speed = (self.step - step) * self.step_tokens / max(self.seconds - seconds, 1e-9)
-        self._logged = (self.step, self.seconds)
+        training = self.seconds - self._scoring
+        speed = (self.step - step) * self.step_tokens / max(training - seconds, 1e-9)
+        self._logged = (self.step, training)
         rate = self.recipe.learning_rate_at((self.step - 0.5) / self.steps if self.steps else self.share)
         values = {"loss": loss, "gradient_norm": norm, "learning_rate": rate, "tokens_per_second": speed}
         self.tell("step", self._where() | values)
@@ -288,7 +296,8 @@ def _arguments(recipe: Recipe, folder: Path, precision: str, cpu: bool) -> Train
         seed=recipe.seed,
         bf16=precision == "bfloat16",
         use_cpu=cpu,
-        ddp_backend="gloo" if cpu else "nccl",
+        # Named only where there are several: accelerate takes a backend for a sign that there are.
+        ddp_backend=("gloo" if cpu else "nccl") if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None,
         ddp_find_unused_parameters=False,
         logging_strategy="no",
         logging_nan_inf_filter=False,

@@ -197,13 +197,9 @@ def application(store: Store, runner: Runner) -> FastAPI:
 
 
 def _head() -> str:
-    """The theme's style sheet and script, the tabs' own sheets, and the frame's script."""
-    head = theme.head()
-    files = sorted(theme.page_file("frame.css").parent.glob("*.css"))
-    sheets = [path.read_text(encoding="utf-8") for path in files]
-    own = "\n".join(sheet for sheet in sheets if sheet not in head)
+    """The theme's style sheet and script, and the frame's script."""
     script = theme.page_file("frame.js").read_text(encoding="utf-8")
-    return f"{head}\n<style>{own}</style>\n<script>{script}</script>"
+    return f"{theme.head()}\n<script>{script}</script>"
 
 
 def _port(given: int | None) -> int:

@@ -166,8 +166,10 @@ def page_file(name: str) -> Path:
 
 
 def css() -> str:
-    """Tokens, pieces, and the families' dark colours for plots drawn with the light ones."""
-    sheets = [page_file(name).read_text(encoding="utf-8") for name in ("tokens.css", "page.css")]
+    """All style sheets, tokens and page first, and the families' dark colours for plots drawn with the light ones."""
+    folder = page_file("tokens.css").parent
+    files = sorted(folder.glob("*.css"), key=lambda p: (p.name != "tokens.css", p.name != "page.css", p.name))
+    sheets = [file.read_text(encoding="utf-8") for file in files]
     return "\n".join([*sheets, *(_plot_rules(family) for family in FAMILIES)])
 
 

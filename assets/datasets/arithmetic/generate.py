@@ -46,7 +46,9 @@ def calculate(left: int, operator: str, right: int) -> int | None:
             return None
     else:
         result = left + right if operator == "+" else left - right if operator == "-" else left * right
-    if operator in "*/" and (right > LARGEST_FACTOR or (result if operator == "/" else left) > LARGEST_FACTOR):
+    if operator in "*/" and (
+        right > LARGEST_FACTOR or (result if operator == "/" else left) > LARGEST_FACTOR
+    ):
         return None
     return result if SMALLEST <= result <= LARGEST else None
 

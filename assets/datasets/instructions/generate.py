@@ -19,7 +19,20 @@ STYLES = ("Please", "Could you please", "Would you please")
 COUNTED = ("animal", "fruit", "colour", "body part")
 STEPS = (1, 2, 3, 5, 10, -1, -2)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = tuple("January February March April May June July August September October November December".split())
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 WORDS: dict[str, Any] = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))
 TEMPLATES: dict[str, Any] = tomllib.loads((HERE / "templates.toml").read_text(encoding="utf-8"))

@@ -48,7 +48,11 @@ def characters(rng: random.Random, creature: bool) -> dict[str, str]:
     """A hero, a friend and a stranger, each with the pronouns; no name twice."""
     taken: set[str] = set()
     slots: dict[str, str] = {}
-    for name, subject, own, object_, kid in (("N", "s", "h", "m", "kid"), ("F", "fs", "fh", "fm", "fkid"), ("X", "xs", "xh", "xm", "")):
+    for name, subject, own, object_, kid in (
+        ("N", "s", "h", "m", "kid"),
+        ("F", "fs", "fh", "fm", "fkid"),
+        ("X", "xs", "xh", "xm", ""),
+    ):
         sex = rng.choice(["he", "she"])
         if name == "X":
             sex = slots["s"]  # the stranger stands in for the hero, so that the pronouns still fit
@@ -78,14 +82,16 @@ def ending(rng: random.Random, entry: dict[str, Any], sort: str, slots: dict[str
 def spoilt(rng: random.Random, entry: dict[str, Any], fault: str, slots: dict[str, str]) -> str:
     """An ending with one fault."""
     if fault in ("unkind", "plain"):
-        return ending(rng, entry, fault, slots)
+        text = ending(rng, entry, fault, slots)
+        # A further sentence in most of them, so that length alone says little.
+        return text if rng.random() < 0.4 else f"{text} {ending(rng, entry, 'plain', slots).split('. ')[0]}."
     if fault == "wrong_character":
         return ending(rng, entry, "kind", slots | {"N": slots["X"]})
     text = ending(rng, entry, "kind", slots)
     if fault == "cut_off":
         said = text.split()
         cut = rng.randrange(len(said) * 2 // 5, len(said) - 1)
-        while said[cut - 1][-1] in ".!?\"":
+        while said[cut - 1][-1] in '.!?"':
             cut -= 1
         return " ".join(said[:cut]).rstrip(",;")
     lines = re.split(r"(?<=[.!?]) ", text)
@@ -99,11 +105,12 @@ def pair(rng: random.Random, number: int, fault: str) -> Row:
     slots = characters(rng, creature)
     opening = rng.choice(GRAMMAR["open"]["creature" if creature else "child"])
     prompt = fill(rng, f"{opening} {rng.choice(entry['start'])}", slots)
-    while True:
+    for _ in range(100):
         chosen = ending(rng, entry, "kind", slots)
         rejected = spoilt(rng, entry, fault, slots)
         if chosen != rejected and checker.reward(prompt, chosen) >= checker.reward(prompt, rejected) + MARGIN:
             return Row(prompt, chosen, rejected, fault, number)
+    raise ValueError(f"the checker finds no margin of {MARGIN} between {chosen!r} and {rejected!r} after {prompt!r}")
 
 
 def build() -> dict[str, list[Row]]:

@@ -16,12 +16,12 @@ KIND_ACTS = {
     "help": r"helped|saved|rescued|freed",
     "share": r"shared",
     "give": r"(?:gave|handed|lent|brought|offered) (?:\w+ ){1,5}to (?:the|his|her|a|[A-Z])|"
-    r"gave (?:him|her|it|them) (?:a|an|half|some|the|one|two|his|her)\b(?! (?:push|kick|slap|mean))|gave (?:it|half|some|one) (?:of \w+ )?(?:to|back)",
+    r"gave (?:him|her|it|them) (?:a|an|half|more|some|the|one|two|his|her)\b(?! (?:push|kick|slap|mean))|gave (?:it|half|some|one) (?:of \w+ )?(?:to|back)",
     "lend": r"lent (?:him|her|it|them)|lent [A-Z]\w+|let (?:him|her|it|them|[A-Z]\w+) (?:play|ride|use|have|hold|sleep|join|sit|go first|wear|come|share)",
     "hug": r"hugged|hugs?\b(?= and)|gave (?:\w+ ){1,3}(?:big |warm )?hug",
     "comfort": r"comforted|cheered (?:\w+ ){1,3}up|dried (?:his|her|its) tears|held (?:his|her|its) (?:hand|paw)|patted|"
     r"made (?:\w+ ){1,3}feel (?:better|safe|warm|welcome)|calmed",
-    "care": r"(?:took|taken) (?:good )?care of|looked after|fed|wrapped|washed|fixed|mended|bandaged|carried (?:\w+ ){1,3}(?:home|back|up)|"
+    "care": r"(?:took|taken) (?:good )?care of|look(?:ed|ing) after|fed|wrapped|washed|fixed|mended|bandaged|carried (?:\w+ ){1,3}(?:home|back|up)|"
     r"warmed|covered",
     "invite": r"invited|asked (?:him|her|it|them|[A-Z]\w+) to (?:play|join|come|sit)|made room",
     "sorry": r"said sorry|says sorry|forgave|apologi[sz]ed",
@@ -47,7 +47,7 @@ UNKIND_ACTS = {
     "take": r"\bgrab(?:bed|s)? (?:\w+ ){1,4}(?:away|from)|\bsnatch(?:ed|es)?\b|\b(?:steal|stole|stolen|steals)\b|took (?:\w+ ){1,4}away from|\bhid (?:his|her|its|the|it)\b",
     "mock": r"laughed at|laughing at|made fun of|\bteas(?:ed|ing|es)\b|\bcalled (?:him|her|it|them|[A-Z]\w+) (?:names|silly|stupid|ugly|a baby)|\bmocked\b|made a (?:mean|rude) face",
     "shout": r"\b(?:yell|shout|scream)(?:ed|ing|s)? at\b|[Gg]o away\b|said (?:mean|rude|bad) (?:things|words)",
-    "harm": r"threw (?:\w+ ){1,5}(?:at|into the mud|in the mud|into the bin)|\bsplashed (?:mud|dirty water)|\bbroke (?:\w+ ){1,3}on purpose|\btripped (?:him|her|it|them|[A-Z]\w+)|\bstamped on\b|\bscared (?:\w+ ){1,3}away\b|\btrick(?:ed|s)\b|\blied\b|\btore up\b|locked (?:\w+ ){1,3}out",
+    "harm": r"threw (?:\w+ ){1,5}(?:at|into the mud|in the mud|into the bin)|\bsplashed (?:mud|dirty water)|\bbroke (?:\w+ ){1,3}on purpose|\btripped (?:him|her|it|them|[A-Z]\w+)|\bstamped on\b|\bscared (?:\w+ ){1,3}away\b|\btricked\b|\blied\b|\btore up\b|locked (?:\w+ ){1,3}out",
     "mean": r"\bmean\b(?! to\b)|\bselfish\b|\bgreedy\b|\bcruel\b|\brude\b|\bnasty\b|\bunkind\b|\brefused\b|\bkept (?:it all|them all|all of \w+) (?:for|to) (?:himself|herself)|did not care",
 }
 NEGATION = re.compile(
@@ -115,15 +115,17 @@ def completeness(text: str) -> float:
 
 def named(prompt: str, completion: str) -> float:
     """1 when the start's character appears and nobody else of that sort is named; 0.5 with a stranger; else 0."""
-    known = names(prompt)
-    found = names(completion)
+    known = [
+        word
+        for word in re.findall(r"\b[A-Z][a-z]+\b", prompt)
+        if word not in NOT_NAMES and word.lower() not in SENTENCE_OPENERS
+    ]
     if not known:
         return 1.0
     # The first name in the start is the hero.
-    hero = next(word for word in re.findall(r"\b[A-Z][a-z]+\b", prompt) if word in known)
-    if not re.search(rf"\b{hero}\b", completion):
+    if not re.search(rf"\b{known[0]}\b", completion):
         return 0.0
-    return 0.5 if found - known else 1.0
+    return 0.5 if names(completion) - set(known) else 1.0
 
 
 def length(text: str) -> float:
@@ -205,7 +207,7 @@ def names(text: str) -> set[str]:
             opens
             and len(re.findall(rf"\b{match[0]}\b", text)) == 1
             and not re.match(
-                r" (?:was|is|had|said|and|went|the|gave|saw|ran|took|looked|smiled|felt|wanted|helped|asked|picked|sat|[a-z]+ed)\b|'s",
+                r" (?:was|is|had|said|and|went|the|got|made|sat|put|did|could|came|held|knelt|read|told|won|found|ran|spoke|cut|sat|gave|saw|ran|took|looked|smiled|felt|wanted|helped|asked|picked|sat|[a-z]+ed)\b|'s",
                 text[match.end() :],
             )
         ):

@@ -1,0 +1,114 @@
+"""Columns, split and rows as a form: drawn, filled from the doctor's report, and read back into the plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from workbench.spec import DataSpec, Setting
+from workbench.ui.plan import Plan, change_setting, setting_value
+
+ENCODINGS = (
+    ("Found by itself", ""),
+    ("UTF-8", "utf-8"),
+    ("Western European (latin-1)", "latin-1"),
+    ("Windows Western (cp1252)", "cp1252"),
+    ("UTF-16", "utf-16"),
+    ("Cyrillic (cp1251)", "cp1251"),
+    ("Chinese (gb18030)", "gb18030"),
+    ("Japanese (shift_jis)", "shift_jis"),
+    ("Korean (euc-kr)", "euc-kr"),
+)
+ORDER = (
+    "text", "label", "encoding", "validation_share", "test_share", "split_seed", "max_length",
+    "train_rows", "validation_rows", "test_rows",
+)  # fmt: skip
+_SPLIT_DEFAULTS = {name: getattr(DataSpec, name) for name in ("validation_share", "test_share", "split_seed")}
+
+
+def draw_form(at: dict[str, Any]) -> None:
+    """Draw the form, folded and hidden, inside the current block; its components go into `at` by the names in ORDER."""
+    with gr.Accordion("Columns, split and rows", open=False, visible=False, elem_classes="wb-fold") as at[
+        "more"
+    ]:
+        with gr.Row(elem_classes="wb-fields"):
+            at["text"] = gr.Dropdown([], label="Text column", info="What the model reads.")
+            at["label"] = gr.Dropdown([], label="Label column", info="What it shall answer.")
+            at["encoding"] = gr.Dropdown(
+                list(ENCODINGS),
+                value="",
+                label="Encoding",
+                info="How the file writes letters. Only asked when unclear.",
+            )
+        with gr.Row(elem_classes="wb-fields"):
+            at["validation_share"] = gr.Number(
+                DataSpec.validation_share,
+                label="Validation share",
+                info="Picks the best moment of each run.",
+                step=0.05,
+            )
+            at["test_share"] = gr.Number(
+                DataSpec.test_share,
+                label="Test share",
+                info="Gives the figures of the table; no method sees it.",
+                step=0.05,
+            )
+            at["split_seed"] = gr.Number(
+                DataSpec.split_seed,
+                label="Split seed",
+                info="Another number draws other rows into the parts.",
+                precision=0,
+            )
+            at["max_length"] = gr.Number(
+                Setting.max_length, label="Longest input", info="Tokens; what is longer is cut.", precision=0
+            )
+        with gr.Row(elem_classes="wb-fields"):
+            for part, word in (("train", "Training"), ("validation", "Validation"), ("test", "Test")):
+                at[f"{part}_rows"] = gr.Number(
+                    None,
+                    label=f"{word} rows",
+                    info="Empty takes all of them.",
+                    precision=0,
+                    placeholder="all",
+                )
+        at["apply"] = gr.Button("Look again with these", elem_classes="wb-start")
+
+
+def field_updates(at: dict[str, Any], plan: Plan, report: dict[str, Any]) -> dict[Any, Any]:
+    """What the form shows for a plan: what was chosen, else what the doctor took."""
+    data = plan["data"]
+    columns = list(report["columns"])
+    updates: dict[Any, Any] = {
+        at[name]: gr.Dropdown(choices=columns, value=data.get(name) or report[name])
+        for name in ("text", "label")
+    }
+    updates[at["encoding"]] = data.get("encoding") or ""
+    updates |= {at[name]: data.get(name, default) for name, default in _SPLIT_DEFAULTS.items()}
+    updates |= {at[f"{part}_rows"]: data.get(f"{part}_rows") for part in ("train", "validation", "test")}
+    updates[at["max_length"]] = setting_value(plan, "max_length")
+    return updates
+
+
+def with_fields(plan: Plan, values: dict[str, Any]) -> Plan:
+    """The plan with what stands in the fields; what is as it would be anyway is left out. ValueError says what is wrong."""
+    if plan["data"] is None:
+        raise ValueError("Choose data first.")
+    plan = change_setting(plan, "max_length", _whole(values.pop("max_length"), "Longest input"))
+    data = dict(plan["data"])
+    for name in ("text", "label", "encoding"):
+        data[name] = values.get(name) or None
+    for name in ("validation_share", "test_share"):
+        data[name] = _SPLIT_DEFAULTS[name] if values.get(name) is None else float(values[name])
+    data["split_seed"] = _whole(values.get("split_seed") or 0, "Split seed")
+    for name in ("train_rows", "validation_rows", "test_rows"):
+        given = values.get(name)
+        data[name] = None if given in (None, "", 0) else _whole(given, name.replace("_", " ").capitalize())
+    kept = {k: v for k, v in data.items() if v is not None and _SPLIT_DEFAULTS.get(k) != v}
+    return {**plan, "data": kept}
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or value is None or value != int(value):
+        raise ValueError(f"{name} is a whole number, not {value!r}")
+    return int(value)
