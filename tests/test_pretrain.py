@@ -442,8 +442,11 @@ def test_after_a_stop_the_same_schedule_and_the_same_weights(corpora, tmp_path):
     resumed, finished, rest = go("cut")
     assert (finished.resumed_at, finished.steps, finished.finished) == (5, 12, True)
     assert np.allclose(straight[:4] + straight[5:], first[:4] + rest, rtol=1e-5)
-    for ours, theirs in zip(resumed.parameters(), whole.parameters()):
+    again, finished, nothing = go("cut")
+    assert (finished.resumed_at, finished.steps, nothing) == (12, 12, [])
+    for ours, same, theirs in zip(resumed.parameters(), again.parameters(), whole.parameters()):
         assert torch.allclose(ours, theirs, atol=1e-6)
+        assert torch.equal(ours, same)
 
 
 def test_embeddings_are_taken_over_by_token_not_by_row(corpora):
@@ -475,9 +478,9 @@ def test_only_the_same_pretraining_is_gone_on_with(corpora):
     from workbench.pretraining import launch
 
     work = corpora / "out.work"
-    launch.prepare(from_values(values(vocabulary=350)), corpora, work)
+    launch.prepare(from_values(values(vocabulary=310)), corpora, work)
     launch.prepare(from_values(values()), corpora, work)
-    assert len(json.loads((work / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]) == 360
+    assert len(json.loads((work / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]) > 310
     begun = work / "checkpoints" / "checkpoint-5"
     begun.mkdir(parents=True)
     (begun / "weights").write_bytes(b"w")
@@ -496,7 +499,61 @@ def test_an_existing_folder_is_not_written_over(corpora):
         launch.pretrain(from_values(values()), corpora, corpora / "out", show=print)
 
 
-# The command, with real processes.
+# The command.
+
+
+def arguments(*words):
+    import argparse
+
+    from workbench.cli.pretrain_command import add
+
+    parser = argparse.ArgumentParser()
+
+    def add_command(name, function, help, *, store):
+        parser.set_defaults(command=function, json=False)
+        return parser
+
+    add(add_command)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere.yaml"], "there is no pretraining file nowhere.yaml; shipped ones: .*fable-8m"),
+        (["fable-8m", "--minutes", "1", "--tokens", "5"], "--minutes or --tokens, not both"),
+        (
+            ["fable-8m", "--processes", "0"],
+            r"fable-8m\.yaml: processes is a whole number of at least 1, not 0",
+        ),
+    ],
+)
+def test_the_command_refuses_bad_words(words, message):
+    given = arguments(*words)
+    with pytest.raises(ValueError, match=message):
+        given.command(given)
+
+
+def test_off_a_terminal_progress_is_a_line_now_and_then(capsys):
+    from workbench.cli.pretrain_command import _Bar
+
+    event = {
+        "event": "step",
+        "step": 9,
+        "tokens": 2e6,
+        "loss": 3.25,
+        "tokens_per_second": 7012.0,
+        "seconds": 90.0,
+    }
+    with _Bar() as bar:
+        for share in (0.25, 0.255, 0.5):
+            bar.show(event | {"share": share})
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        " 25.0%  step 9, 2.00M tokens, loss 3.250, 7,012 tokens/s, 4:30 left",
+        " 50.0%  step 9, 2.00M tokens, loss 3.250, 7,012 tokens/s, 1:30 left",
+    ]
+
 
 COMMAND = [sys.executable, "-m", "workbench", "pretrain"]
 

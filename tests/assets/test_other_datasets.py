@@ -57,7 +57,7 @@ def test_generating_again_gives_the_same_bytes(name, tmp_path):
     assert made == {file: (DATASETS / name / file).read_bytes() for file in made}
 
 
-@pytest.mark.parametrize("name", (*PREFERENCE, "field_notes"))
+@pytest.mark.parametrize("name", [*PREFERENCE, "field_notes"])
 def test_sizes_and_columns_are_as_the_card_says_and_no_row_stands_twice(name):
     said = card(name)
     assert said["name"] == name
@@ -90,13 +90,18 @@ def test_the_checker_agrees_with_every_pair_by_a_margin(name, checkers):
             better = checker.reward(row["prompt"], row["chosen"])
             worse = checker.reward(row["prompt"], row["rejected"])
             assert 0 <= worse <= better - MARGIN + 1e-6 <= 1, row
-            assert checker.prefers(row["prompt"], row["chosen"], row["rejected"])
-            assert not checker.prefers(row["prompt"], row["rejected"], row["chosen"])
+    for row in rows(name, "validation")[:50]:
+        assert checker.prefers(row["prompt"], row["chosen"], row["rejected"])
+        assert not checker.prefers(row["prompt"], row["rejected"], row["chosen"])
 
 
-STORY = "Once upon a time, there was a little girl named Mia. Under a bush she found a bird that could not fly."
+STORY = (
+    "Once upon a time, there was a little girl named Mia. Under a bush she found a bird that could not fly."
+)
 REQUEST = "Hello. My lamp broke after one day. What can be done?"
-KIND = "Mia helped the bird and fed it some seeds. She gave it a warm scarf. They were friends from that day on."
+KIND = (
+    "Mia helped the bird and fed it some seeds. She gave it a warm scarf. They were friends from that day on."
+)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,9 @@ def test_a_story_is_judged_by_what_is_done(checkers):
     assert reward(STORY, denied) <= 0.55
     meant = "Mia wanted to help the bird. Then she sat down on the grass and looked at the sky for a while."
     assert reward(STORY, denied) < reward(STORY, meant) < reward(STORY, KIND)
-    harmless = "Mia did not push the bird away. She helped it and gave it some seeds to eat. Then it sang to her."
+    harmless = (
+        "Mia did not push the bird away. She helped it and gave it some seeds to eat. Then it sang to her."
+    )
     assert reward(STORY, harmless) >= 0.7
 
 
@@ -157,7 +164,9 @@ def test_a_reply_is_judged_by_manners_length_and_matter(checkers):
     assert reward(REQUEST, good.replace("lamp", "pie")) <= reward(REQUEST, good) - MARGIN
     plain = "We will send you a new lamp today."
     assert 0.4 <= reward(REQUEST, plain) <= reward(REQUEST, good) - MARGIN
-    assert reward(REQUEST, "I am not sorry about this. We will send you a new lamp today.") <= reward(REQUEST, plain)
+    assert reward(REQUEST, "I am not sorry about this. We will send you a new lamp today.") <= reward(
+        REQUEST, plain
+    )
 
 
 @pytest.mark.parametrize("name", PREFERENCE)
@@ -197,7 +206,9 @@ def test_field_notes_have_the_sizes_of_the_card_and_facts_that_hold():
     animals = module(DATASETS / "field_notes" / "generate.py").WORLD["animal"]
     text = "\n".join(row["text"] for part in PARTS for row in rows("field_notes", part))
     for animal in animals:
-        assert f"The {animal['name']} is a{'n' if animal['kin'][0] in 'aeiou' else ''} {animal['kin']}" in text
+        assert (
+            f"The {animal['name']} is a{'n' if animal['kin'][0] in 'aeiou' else ''} {animal['kin']}" in text
+        )
         others = [other for other in animals if other is not animal]
         assert not any(f"Against {animal['ill']} use {other['cure']}." in text for other in others)
 

@@ -157,4 +157,8 @@ def test_a_carved_validation_part_goes_down_with_a_smaller_training_part():
     assert asked_rows(Split(train_rows=10), carved=("validation",))["validation"] == 100
     assert asked_rows(asked, carved=())["validation"] is None
     assert asked_rows(Split(train_rows=10, validation_rows=7), carved=("validation",))["validation"] == 7
-    assert asked_rows(Split(), carved=("validation", "test")) == {"train": None, "validation": None, "test": None}
+    assert asked_rows(Split(), carved=("validation", "test")) == {
+        "train": None,
+        "validation": None,
+        "test": None,
+    }

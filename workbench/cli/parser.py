@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from workbench import __version__
-from workbench.cli import look, work
+from workbench.cli import look, pretrain_command, work
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -119,6 +119,8 @@ def build_parser() -> argparse.ArgumentParser:
     infer = add("infer", look.infer, "one text through several finished runs and the base, side by side")
     infer.add_argument("--runs", required=True, metavar="ID[,ID]")
     infer.add_argument("--text", required=True)
+
+    pretrain_command.add(add)
 
     page = add("page", work.page, "open the page")
     page.add_argument("--host", help="address to listen on (default: 127.0.0.1, or GRADIO_SERVER_NAME)")

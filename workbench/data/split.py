@@ -83,7 +83,9 @@ def asked_rows(split: Split, carved: Sequence[str]) -> dict[str, int | None]:
     validation = split.validation_rows
     if validation is None and split.train_rows is not None and "validation" in carved:
         shares = split.validation_share + (split.test_share if "test" in carved else 0.0)
-        validation = max(LEAST_VALIDATION_ROWS, round(split.train_rows * split.validation_share / (1 - shares)))
+        validation = max(
+            LEAST_VALIDATION_ROWS, round(split.train_rows * split.validation_share / (1 - shares))
+        )
     return {"train": split.train_rows, "validation": validation, "test": split.test_rows}
 
 

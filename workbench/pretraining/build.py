@@ -30,17 +30,21 @@ def build(config: PretrainConfig, base: Path, tokenizer: Any) -> Any:
     return model
 
 
-def check(config: PretrainConfig, base: Path, tokenizer: Any) -> None:
-    """ValueError if the architecture has a fault or is too short for the windows; no weights are made."""
+def check(config: PretrainConfig, base: Path, tokenizer: Any) -> Any:
+    """The transformers config that the model will have; no weights are made. ValueError if it has a fault or is too
+    short for the windows."""
     if config.architecture:
         settings = architecture(config, tokenizer)
     else:
         settings = AutoConfig.from_pretrained(model_folder(str(config.start), base))
+        if len(tokenizer) > settings.vocab_size:
+            settings.vocab_size = _rounded(len(tokenizer))
     longest = getattr(settings, "max_position_embeddings", None) or config.recipe.context
     if config.recipe.context > longest:
         raise ValueError(
             f"context is {config.recipe.context:,}, and the model takes at most {longest:,} tokens"
         )
+    return settings
 
 
 def architecture(config: PretrainConfig, tokenizer: Any) -> Any:

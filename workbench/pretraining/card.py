@@ -68,9 +68,13 @@ def start_facts(config: PretrainConfig, base: Path) -> dict[str, Any] | None:
     report, seen = folder / REPORT, config.earlier_tokens
     if report.is_file() and not seen:
         seen = int(json.loads(report.read_text(encoding="utf-8"))["tokens_in_all"])
-    weights = folder / "model.safetensors"
     taken = "token embeddings" if config.architecture else "all weights"
-    return {"name": folder.name, "taken": taken, "sha256": _sha256(weights), "tokens": seen}
+    return {
+        "name": folder.name,
+        "taken": taken,
+        "sha256": _sha256(*sorted(folder.glob("*.safetensors"))),
+        "tokens": seen,
+    }
 
 
 def write(folder: Path, facts: Facts) -> None:
@@ -249,6 +253,8 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(*paths: Path) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

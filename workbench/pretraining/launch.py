@@ -10,13 +10,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from workbench import checkpoints, machine
-from workbench.corpus import Packed, pack, refuse_heldout
+from workbench.corpus import Packed, documents, pack, refuse_heldout
 from workbench.pretraining.config import PretrainConfig, model_folder, sources_of, with_processes
 
 GIVEN, LOG, STOP, RESULT, TOKENIZER, PACKED = (
@@ -28,6 +30,7 @@ GIVEN, LOG, STOP, RESULT, TOKENIZER, PACKED = (
     "packed",
 )
 OUTPUT = "processes.log"
+SAMPLE = 50
 Show = Callable[[Mapping[str, Any]], None]
 
 
@@ -40,7 +43,12 @@ def pretrain(config: PretrainConfig, base: Path, out: Path, *, show: Show, keep_
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists already: name another folder, or move it away")
     work = out.with_name(out.name + ".work")
-    count = config.recipe.processes or len(machine.gpus()) or machine.cores()
+    gpus = len(machine.gpus())
+    count = config.recipe.processes or gpus or machine.cores()
+    if gpus and count > gpus:
+        raise ValueError(
+            f"processes is {count}, and there are {gpus} GPUs, one for each; WORKBENCH_DEVICE=cpu uses cores"
+        )
     config = with_processes(config, count)
     shown = prepare(config, base, work)
     show(
@@ -90,7 +98,11 @@ def prepare(config: PretrainConfig, base: Path, work: Path) -> dict[str, dict[st
     from workbench.pretraining.build import check
 
     loaded: Any = AutoTokenizer.from_pretrained(work / TOKENIZER, local_files_only=True)
-    check(config, base, loaded)
+    with tempfile.TemporaryDirectory(dir=work) as trial:
+        check(config, base, loaded).save_pretrained(trial)
+        loaded.save_pretrained(trial)
+        texts = (text for source in sources for text in islice(documents(source.heldout), SAMPLE))
+        making.check_loads_back(Path(trial), texts)
     return {source.name: pack(loaded, source, work / PACKED) for source in sources}
 
 
@@ -139,6 +151,8 @@ def _processes(work: Path, count: int, show: Show) -> bool:
         "WORKBENCH_OWNER": str(os.getpid()),
         "TORCHELASTIC_LOG_LEVEL": "ERROR",
     }
+    if not machine.gpus():
+        settings["CUDA_VISIBLE_DEVICES"] = ""
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}"]
     command += [
         "--master-addr=127.0.0.1",

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from workbench.pretraining.build import build
 from workbench.pretraining.config import PretrainConfig, from_values, sources_of
 from workbench.pretraining.launch import GIVEN, LOG, PACKED, RESULT, STOP, TOKENIZER
 from workbench.pretraining.scores import continue_texts, loops, score
-from workbench.pretraining.tokenizer import check_loads_back
 from workbench.pretraining.train import Trained, train
 
 CONTINUATIONS, START_WORDS = 20, 12
@@ -111,7 +109,6 @@ def _write(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    check_loads_back(folder, (text for s in sources for text in islice(documents(s.heldout), 50)))
     log = [json.loads(line) for line in (work / LOG).read_text(encoding="utf-8").splitlines()]
     facts = card.Facts(
         config=config,

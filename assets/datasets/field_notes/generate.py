@@ -15,7 +15,21 @@ SEED = 20240615
 BYTES = {"train": 1_500_000, "validation": 40_000, "test": 80_000}
 WORLD: dict[str, Any] = tomllib.loads((HERE / "world.toml").read_text(encoding="utf-8"))
 Animal = dict[str, Any]
-NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
+NUMBERS = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 
 
 def number(value: int) -> str:
@@ -52,7 +66,9 @@ class Writer:
 
     def some(self, sentences: list[str], least: int, most: int) -> str:
         """A few of the sentences, in their order."""
-        kept = sorted(self.rng.sample(range(len(sentences)), min(len(sentences), self.rng.randint(least, most))))
+        kept = sorted(
+            self.rng.sample(range(len(sentences)), min(len(sentences), self.rng.randint(least, most)))
+        )
         return " ".join(sentences[i] for i in kept)
 
     def date(self) -> str:
@@ -72,24 +88,59 @@ class Writer:
         """What is true of an animal, each said in one of several ways."""
         n, ns = x["name"], plural(x)
         return [
-            self.of(f"The {n} is {a(x['kin'])}, {x['colour']}.", f"{a(x['kin']).capitalize()} by kin, the {n} is {x['colour']}."),
-            self.of(f"It feeds on {x['food']} and will take nothing else when it is well.", f"Give it {x['food']}, {count(x['drums'], 'drum')} a day.", f"A grown one eats {count(x['drums'], 'drum')} of {x['food']} between dusk and dusk."),
-            self.of(f"Its season is {x['season']}.", f"{ns.capitalize()} breed in {x['season']} and at no other time.", f"Look for young {ns} in {x['season']}."),
-            self.of(f"At dusk it {x['call']}.", f"You will know it by its call: a {n} {x['call']}.", f"When it is content the {n} {x['call']}."),
-            self.of(f"It nests {x['nest']} and lays {count(x['eggs'], 'egg')}.", f"The nest is made {x['nest']}; {count(x['eggs'], 'egg')} is a full clutch." if x["eggs"] == 1 else f"The nest is made {x['nest']}; {count(x['eggs'], 'egg')} are a full clutch."),
-            self.of(f"From snout to tail it measures {count(x['length'], 'lisk')} and weighs {count(x['weight'], 'tolm')}.", f"Full grown: {count(x['length'], 'lisk')}, {count(x['weight'], 'tolm')}."),
-            self.of(f"Its sickness is {x['ill']}, and {x['cure']} is the cure.", f"Against {x['ill']} use {x['cure']}.", f"Should {x['ill']} show itself, {x['cure']} will mend it."),
-            self.of(f"Go to it with {x['tool']}, for it is {x['temper']}.", f"It is {x['temper']} by nature; {x['tool']} is the right tool.", f"No keeper handles {ns} without {x['tool']}."),
+            self.of(
+                f"The {n} is {a(x['kin'])}, {x['colour']}.",
+                f"{a(x['kin']).capitalize()} by kin, the {n} is {x['colour']}.",
+            ),
+            self.of(
+                f"It feeds on {x['food']} and will take nothing else when it is well.",
+                f"Give it {x['food']}, {count(x['drums'], 'drum')} a day.",
+                f"A grown one eats {count(x['drums'], 'drum')} of {x['food']} between dusk and dusk.",
+            ),
+            self.of(
+                f"Its season is {x['season']}.",
+                f"{ns.capitalize()} breed in {x['season']} and at no other time.",
+                f"Look for young {ns} in {x['season']}.",
+            ),
+            self.of(
+                f"At dusk it {x['call']}.",
+                f"You will know it by its call: a {n} {x['call']}.",
+                f"When it is content the {n} {x['call']}.",
+            ),
+            self.of(
+                f"It nests {x['nest']} and lays {count(x['eggs'], 'egg')}.",
+                f"The nest is made {x['nest']}; {count(x['eggs'], 'egg')} is a full clutch."
+                if x["eggs"] == 1
+                else f"The nest is made {x['nest']}; {count(x['eggs'], 'egg')} are a full clutch.",
+            ),
+            self.of(
+                f"From snout to tail it measures {count(x['length'], 'lisk')} and weighs {count(x['weight'], 'tolm')}.",
+                f"Full grown: {count(x['length'], 'lisk')}, {count(x['weight'], 'tolm')}.",
+            ),
+            self.of(
+                f"Its sickness is {x['ill']}, and {x['cure']} is the cure.",
+                f"Against {x['ill']} use {x['cure']}.",
+                f"Should {x['ill']} show itself, {x['cure']} will mend it.",
+            ),
+            self.of(
+                f"Go to it with {x['tool']}, for it is {x['temper']}.",
+                f"It is {x['temper']} by nature; {x['tool']} is the right tool.",
+                f"No keeper handles {ns} without {x['tool']}.",
+            ),
         ]
 
     def sighting(self, x: Animal) -> str:
         n, ns, k = x["name"], plural(x), self.rng.randint(2, 12)
         glim = self.rng.randint(1, 12)
         return self.of(
-            f"At the {ordinal(glim)} glim {self.of('I heard', 'we heard')} a {n} by {self.water}; it {x['call']}, as they do.".replace(" a o", " an o"),
+            f"At the {ordinal(glim)} glim {self.of('I heard', 'we heard')} a {n} by {self.water}; it {x['call']}, as they do.".replace(
+                " a o", " an o"
+            ),
             f"Counted {number(k)} {ns} at {self.water}, all {x['colour']}.",
             f"{self.of('Carried', 'Brought', 'Rowed')} {count(x['drums'] * k, 'drum')} of {x['food']} to the {number(k)} {ns} at {self.water}.",
-            f"Found a nest {x['nest']}: {n}, {number(self.rng.randint(1, x['eggs']))} of {count(x['eggs'], 'egg')} laid." if x["season"] == self.season else f"The {ns} do not breed before {x['season']}, so the nest {x['nest']} stands empty.",
+            f"Found a nest {x['nest']}: {n}, {number(self.rng.randint(1, x['eggs']))} of {count(x['eggs'], 'egg')} laid."
+            if x["season"] == self.season
+            else f"The {ns} do not breed before {x['season']}, so the nest {x['nest']} stands empty.",
             f"One {n} has {x['ill']}. {self.of('Gave it', 'Treated it with', 'Sent to the hut for')} {x['cure']}.",
             f"{self.of(self.other, 'The new hand')} went to the {ns} without {x['tool']}. They are {x['temper']}, and it went {self.of('badly', 'as one would expect', 'better than it deserved')}.",
             f"Measured the largest {n}: {count(x['length'] + 1, 'lisk')}, which is one more than the book gives.",
@@ -103,7 +154,13 @@ def ordinal(value: int) -> str:
 
 def day_note(w: Writer) -> str:
     seen = " ".join(w.sighting(x) for x in w.animals[: w.rng.randint(2, 4)])
-    end = w.of(f"{w.other} has the watch tonight.", "Lamp out at the twelfth glim.", "Nothing else to note.", f"Sent word to {w.elsewhere}.", "The book is closed for today.")
+    end = w.of(
+        f"{w.other} has the watch tonight.",
+        "Lamp out at the twelfth glim.",
+        "Nothing else to note.",
+        f"Sent word to {w.elsewhere}.",
+        "The book is closed for today.",
+    )
     return f"{w.station}, {w.date()}. {w.weather()} {seen} {end} {w.of(w.keeper, 'Signed, ' + w.keeper)}"
 
 
@@ -150,7 +207,9 @@ def ledger(w: Writer) -> str:
     for x in w.animals[: w.rng.randint(2, 4)]:
         k = w.rng.randint(1, 9)
         total += k * x["drums"]
-        lines.append(f"{plural(x) if k > 1 else x['name']}, {number(k)}: {count(k * x['drums'], 'drum')} of {x['food']}.")
+        lines.append(
+            f"{plural(x) if k > 1 else x['name']}, {number(k)}: {count(k * x['drums'], 'drum')} of {x['food']}."
+        )
     return f"{w.of('Feed ledger', 'Ledger of drums')}, {w.station}, {w.date()}. {' '.join(lines)} In all {count(total, 'drum')}. {w.of('Checked by', 'Weighed out by')} {w.keeper}."
 
 
@@ -159,7 +218,9 @@ def illness(w: Writer) -> str:
     n = x["name"]
     steps = [
         f"On the first evening the {n} would not touch its {x['food']}.",
-        f"It no longer {x['call']} at dusk, and lay {x['nest']}." if x["call"] != "clucks under the ice" else f"It was silent and lay {x['nest']}.",
+        f"It no longer {x['call']} at dusk, and lay {x['nest']}."
+        if x["call"] != "clucks under the ice"
+        else f"It was silent and lay {x['nest']}.",
         f"{w.keeper} came with {x['tool']} and found {x['ill']}.",
         f"The cure is {x['cure']}, given at the {ordinal(w.rng.randint(2, 11))} glim.",
         f"After {number(w.rng.randint(2, 9))} days it ate {count(x['drums'], 'drum')} again.",
@@ -176,7 +237,9 @@ def comparison(w: Writer) -> str:
         f"The {longer['name']} has {count(longer['length'], 'lisk')}, the {shorter['name']} {number(shorter['length'])}.",
         f"The first eats {x['food']}, the second {y['food']}.",
         f"The {x['name']} breeds in {x['season']}, and the {y['name']} {'likewise' if x['season'] == y['season'] else 'in ' + y['season']}.",
-        f"A {x['name']} {x['call']}; a {y['name']} {y['call']}.".replace("A o", "An o").replace(" a o", " an o"),
+        f"A {x['name']} {x['call']}; a {y['name']} {y['call']}.".replace("A o", "An o").replace(
+            " a o", " an o"
+        ),
         f"With the first you need {x['tool']}, with the second {y['tool']}.",
         f"Look for the {x['name']} {x['nest']} and for the {y['name']} {y['nest']}.",
         f"The first is {x['temper']}, the second {y['temper']}.",

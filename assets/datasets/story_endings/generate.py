@@ -110,7 +110,9 @@ def pair(rng: random.Random, number: int, fault: str) -> Row:
         rejected = spoilt(rng, entry, fault, slots)
         if chosen != rejected and checker.reward(prompt, chosen) >= checker.reward(prompt, rejected) + MARGIN:
             return Row(prompt, chosen, rejected, fault, number)
-    raise ValueError(f"the checker finds no margin of {MARGIN} between {chosen!r} and {rejected!r} after {prompt!r}")
+    raise ValueError(
+        f"the checker finds no margin of {MARGIN} between {chosen!r} and {rejected!r} after {prompt!r}"
+    )
 
 
 def build() -> dict[str, list[Row]]:

@@ -17,7 +17,14 @@ HERE = Path(__file__).resolve().parent
 SEED = 20240614
 SIZES = {"train": 900, "validation": 120, "test": 200}
 MARGIN = 0.15  # by how much the checker must like the chosen reply better
-FAULTS = {"rude": 35, "rambling": 25, "curt": 10, "cut_off": 10, "off_topic": 10, "fawning": 10}  # shares in percent
+FAULTS = {
+    "rude": 35,
+    "rambling": 25,
+    "curt": 10,
+    "cut_off": 10,
+    "off_topic": 10,
+    "fawning": 10,
+}  # shares in percent
 
 GRAMMAR: dict[str, Any] = tomllib.loads((HERE / "frames.toml").read_text(encoding="utf-8"))
 _spec = importlib.util.spec_from_file_location("tone_reward", HERE / "reward.py")
@@ -47,7 +54,11 @@ def matters(part: str) -> tuple[int, ...]:
 def polite(rng: random.Random, part: str, entry: dict[str, Any], thing: str) -> str:
     """A courtesy, what will be done, and often a second courtesy."""
     words = GRAMMAR["polite"][part]
-    pieces = [rng.choice(words["open"]), rng.choice(entry["fix"]).replace("{x}", thing), rng.choice(words["close"])]
+    pieces = [
+        rng.choice(words["open"]),
+        rng.choice(entry["fix"]).replace("{x}", thing),
+        rng.choice(words["close"]),
+    ]
     return " ".join(pieces)
 
 
@@ -58,7 +69,9 @@ def spoilt(rng: random.Random, part: str, entry: dict[str, Any], thing: str, fau
     words = GRAMMAR["polite"][part]
     if fault == "rude":
         first, second = rng.sample(GRAMMAR["rude"][part], 2)
-        return rng.choice([f"{first} {fix}", f"{first} {second}", f"{fix} {first}", f"{words['open'][0]} {first} {fix}"])
+        return rng.choice(
+            [f"{first} {fix}", f"{first} {second}", f"{fix} {first}", f"{words['open'][0]} {first} {fix}"]
+        )
     if fault == "rambling":
         stray = GRAMMAR["ramble"][part]
         return f"{rng.choice(words['open'])} {' '.join(rng.sample(stray, 2))} {fix}"
@@ -68,7 +81,9 @@ def spoilt(rng: random.Random, part: str, entry: dict[str, Any], thing: str, fau
         other = GRAMMAR["matter"][rng.choice([i for i in matters(part) if GRAMMAR["matter"][i] is not entry])]
         return polite(rng, part, other, rng.choice(other["things"]))
     if fault == "fawning":
-        return " ".join([rng.choice(words["open"])] * rng.randint(2, 3) + [fix] + [rng.choice(words["close"])] * 2)
+        return " ".join(
+            [rng.choice(words["open"])] * rng.randint(2, 3) + [fix] + [rng.choice(words["close"])] * 2
+        )
     said = good.split()
     cut = rng.randrange(len(said) // 3, len(said) - 2)
     return " ".join(said[:cut]).rstrip(".,?!")
@@ -84,7 +99,9 @@ def pair(rng: random.Random, part: str, number: int, fault: str) -> Row:
         good = checker.reward(prompt, chosen)
         if good >= max(0.75, checker.reward(prompt, rejected) + MARGIN):
             return Row(prompt, chosen, rejected, fault, number)
-    raise ValueError(f"the checker finds no margin of {MARGIN} between {chosen!r} and {rejected!r} after {prompt!r}")
+    raise ValueError(
+        f"the checker finds no margin of {MARGIN} between {chosen!r} and {rejected!r} after {prompt!r}"
+    )
 
 
 def build() -> dict[str, list[Row]]:

@@ -4,6 +4,7 @@ A reply is good when it is polite AND brief AND about the matter: courteous word
 words, a word of the request taken up, nothing repeated to fill space. Standard library only.
 """
 
+import itertools
 import re
 from collections import Counter
 
@@ -29,9 +30,84 @@ RUDE = re.compile(
 )
 NEGATION = re.compile(r"\b(?:not|never|no|without|hardly)\b|n't\b", re.I)
 FUNCTION_WORDS = frozenset(
-    "a an the and but so or then when because if to of in on at for with from by into up down out over he she it they we i you"
-    " his her its their him them me my your our us was were is are am had has have did do does be been will would can could may"
-    " might that this these those as all very too not who there what which please".split()
+    [
+        "a",
+        "an",
+        "the",
+        "and",
+        "but",
+        "so",
+        "or",
+        "then",
+        "when",
+        "because",
+        "if",
+        "to",
+        "of",
+        "in",
+        "on",
+        "at",
+        "for",
+        "with",
+        "from",
+        "by",
+        "into",
+        "up",
+        "down",
+        "out",
+        "over",
+        "he",
+        "she",
+        "it",
+        "they",
+        "we",
+        "i",
+        "you",
+        "his",
+        "her",
+        "its",
+        "their",
+        "him",
+        "them",
+        "me",
+        "my",
+        "your",
+        "our",
+        "us",
+        "was",
+        "were",
+        "is",
+        "are",
+        "am",
+        "had",
+        "has",
+        "have",
+        "did",
+        "do",
+        "does",
+        "be",
+        "been",
+        "will",
+        "would",
+        "can",
+        "could",
+        "may",
+        "might",
+        "that",
+        "this",
+        "these",
+        "those",
+        "as",
+        "all",
+        "very",
+        "too",
+        "not",
+        "who",
+        "there",
+        "what",
+        "which",
+        "please",
+    ]
 )
 
 
@@ -106,7 +182,7 @@ def variety(prompt: str, text: str) -> float:
     said = words(text)
     if len(said) < 2:
         return 0.2
-    pairs = list(zip(said, said[1:]))
+    pairs = list(itertools.pairwise(said))
     factor = _falling(len(set(pairs)) / len(pairs), 0.85)
     lines = [" ".join(words(line)) for line in sentences(text)]
     factor *= _falling(len(set(lines)) / len(lines), 1.0)
