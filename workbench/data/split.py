@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from workbench.data.clean import Parts, Row, key
 from workbench.data.faults import DataError
 
-
 LEAST_VALIDATION_ROWS = 100
 
 
