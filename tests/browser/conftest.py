@@ -1,7 +1,6 @@
-"""The real page in its own process, and Debian's chromium to look at it."""
+"""The real page in its own process, and visitors to it."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,17 +13,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_SECONDS = 60
 
 
@@ -83,18 +71,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     one.start()
     yield one
     one.kill()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator:
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

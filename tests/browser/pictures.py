@@ -7,7 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import CHROMIUM, FLAGS, ROOT, Server
+from tests.browser.conftest import ROOT, Server
+from tests.conftest import CHROMIUM, FLAGS
 from workbench.cli import main as workbench
 
 PICTURES = ROOT / "assets" / "pictures"

@@ -219,9 +219,7 @@ def test_a_hostile_title_stays_text_in_the_header(store):
 
 
 @pytest.mark.browser
-def test_a_visitor_uploads_ticks_and_queues(tmp_path):
-    from playwright.sync_api import sync_playwright
-
+def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
     file = tmp_path / "mine.csv"
     words = ["good", "bad", "dull", "bright"]
     lines = [
@@ -235,42 +233,34 @@ def test_a_visitor_uploads_ticks_and_queues(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    )
     try:
         wait_for(port, process)
-        with sync_playwright() as play:
-            browser = play.chromium.launch(
-                executable_path="/usr/bin/chromium",
-                args=[*flags.split(), "--disable-component-update", "--disable-sync"],
-            )
-            tab = browser.new_page(viewport={"width": 1440, "height": 900})
-            faults = []
-            tab.on("pageerror", lambda error: faults.append(str(error)))
-            tab.goto(f"http://127.0.0.1:{port}/")
-            tab.get_by_text("Upload a file").click()
-            tab.set_input_files(".wb-upload input[type=file]", str(file))
-            tab.get_by_role("button", name="Next: choose methods").click(timeout=90_000)
-            tab.wait_for_selector(".wb-number-field", timeout=90_000)
-            for key in ("head", "lora"):
-                tab.locator(f'.wb-pick[data-key="{key}"] .wb-tick').click()
-            tab.locator("#n-r").fill("2")
-            tab.locator("#n-r").press("Enter")
-            tab.get_by_text("r=2").wait_for(timeout=30_000)
-            tab.reload()
-            tab.get_by_role("tab", name="Methods", exact=True).click()
-            tab.get_by_text("r=2").wait_for(timeout=60_000)
-            assert tab.locator('.wb-tick[aria-checked="true"]').count() == 2
-            tab.locator('.wb-pick[data-key="head"] .wb-tick').focus()
-            tab.keyboard.press("Space")
-            tab.get_by_role("button", name="Queue 1 run").wait_for(timeout=10_000)
-            held = "document.activeElement.closest('.wb-pick')?.dataset.key"
-            assert tab.evaluate(held) == "head"
-            tab.keyboard.press("Space")
-            tab.get_by_role("button", name="Queue 2 runs").dblclick(timeout=10_000)
-            tab.locator('[role="tab"][aria-selected="true"]', has_text="Train").wait_for(timeout=90_000)
-            browser.close()
+        tab = chromium.new_page(viewport={"width": 1440, "height": 900})
+        faults = []
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.goto(f"http://127.0.0.1:{port}/")
+        tab.get_by_text("Upload a file").click()
+        tab.set_input_files(".wb-upload input[type=file]", str(file))
+        tab.get_by_role("button", name="Next: choose methods").click(timeout=90_000)
+        tab.wait_for_selector(".wb-number-field", timeout=90_000)
+        for key in ("head", "lora"):
+            tab.locator(f'.wb-pick[data-key="{key}"] .wb-tick').click()
+        tab.locator("#n-r").fill("2")
+        tab.locator("#n-r").press("Enter")
+        tab.get_by_text("r=2").wait_for(timeout=30_000)
+        tab.reload()
+        tab.get_by_role("tab", name="Methods", exact=True).click()
+        tab.get_by_text("r=2").wait_for(timeout=60_000)
+        assert tab.locator('.wb-tick[aria-checked="true"]').count() == 2
+        tab.locator('.wb-pick[data-key="head"] .wb-tick').focus()
+        tab.keyboard.press("Space")
+        tab.get_by_role("button", name="Queue 1 run").wait_for(timeout=10_000)
+        held = "document.activeElement.closest('.wb-pick')?.dataset.key"
+        assert tab.evaluate(held) == "head"
+        tab.keyboard.press("Space")
+        tab.get_by_role("button", name="Queue 2 runs").dblclick(timeout=10_000)
+        tab.locator('[role="tab"][aria-selected="true"]', has_text="Train").wait_for(timeout=90_000)
+        tab.close()
         assert faults == []
         from workbench.store import Store
 

@@ -1,6 +1,5 @@
 """Card grid, table, plan footer and theme as a person with a keyboard meets them, in Debian's chromium."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,17 +7,6 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 KEYS = "[...document.querySelectorAll('.wb-pick')].map(n => n.dataset.key)"
 TICKED = "[...document.querySelectorAll('.wb-on')].map(n => n.dataset.key)"
 FOCUSED = "document.activeElement.closest('.wb-pick')?.dataset.key"
@@ -100,24 +88,18 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1200, "height": 700})
-        troubles: list[str] = []
-        opened.on("pageerror", lambda error: troubles.append(str(error)))
-        opened.on("dialog", lambda dialog: (troubles.append("a name ran as a script"), dialog.dismiss()))
-        opened.on("request", lambda r: troubles.append(r.url) if _is_outside(r.url) else None)
-        opened.goto(address)
-        opened.wait_for_selector(".wb-pick")
-        opened.wait_for_timeout(500)
-        yield opened
-        browser.close()
-        assert troubles == []
+def page(address: str, chromium: Any) -> Iterator[Any]:
+    opened = chromium.new_page(viewport={"width": 1200, "height": 700})
+    troubles: list[str] = []
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on("dialog", lambda dialog: (troubles.append("a name ran as a script"), dialog.dismiss()))
+    opened.on("request", lambda r: troubles.append(r.url) if _is_outside(r.url) else None)
+    opened.goto(address)
+    opened.wait_for_selector(".wb-pick")
+    opened.wait_for_timeout(500)
+    yield opened
+    opened.close()
+    assert troubles == []
 
 
 def _is_outside(url: str) -> bool:

@@ -65,7 +65,7 @@ def _draw_options(
         options, rate = form.read_form(method, given)
         new = change_plan(plan, request, lambda newest: change_options(newest, key, options, rate))
         yield {context.plan: new}
-        yield from counted(context, at, new, key, words, owner_of(request), ticks=False)
+        yield from counted(context, at, new, key, words, request, ticks=False)
 
     for component in components:
         component.input(
@@ -84,7 +84,7 @@ def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
     def open_method(plan: Plan, words: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         plan = current_plan(plan, request)
         yield {at["opened"]: event.key, at["form_of"]: form_of(plan, event.key)}
-        yield from counted(context, at, plan, event.key, words, owner_of(request), ticks=False)
+        yield from counted(context, at, plan, event.key, words, request, ticks=False)
 
     @say_errors
     def add_method_again(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
@@ -97,14 +97,14 @@ def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
 
         new = change_plan(plan, request, add)
         yield {context.plan: new, at["opened"]: key, at["form_of"]: form_of(new, key)}
-        yield from counted(context, at, new, key, words, owner_of(request))
+        yield from counted(context, at, new, key, words, request)
 
     @say_errors
     def take_method_out(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
         first = method_of(opened)
         new = change_plan(plan, request, lambda p: remove_again(p, opened) if opened != first else p)
         yield {context.plan: new, at["opened"]: first, at["form_of"]: form_of(new, first)}
-        yield from counted(context, at, new, first, words, owner_of(request))
+        yield from counted(context, at, new, first, words, request)
 
     def show_panel(name: str) -> Updates:
         return {

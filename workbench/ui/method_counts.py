@@ -11,6 +11,8 @@ from workbench import registry
 from workbench.ui import asking, method_cards, parts
 from workbench.ui.cards import redraw
 from workbench.ui.context import PageContext, sentence_of
+from workbench.ui.live_plan import current_plan
+from workbench.ui.owner import owner_of
 from workbench.ui.plan import Plan, method_of, ticked_keys, to_yaml
 
 Updates = dict[Any, Any]
@@ -45,15 +47,17 @@ def counted(
     plan: Plan,
     opened: str,
     words: str,
-    owner: str | None,
+    request: gr.Request,
     *,
     ticks: bool = True,
 ) -> Iterator[Updates]:
-    """Cards, drawer and footer of a plan: at once with what is known, then with what had to be asked.
+    """Cards, drawer and footer of the newest plan: at once with what is known, then with what had to be asked.
 
-    Without `ticks` the boxes are left as the reader has them: an answer must not undo a tick made meanwhile.
+    Asking takes seconds in which the reader ticks on: what is drawn afterwards is the plan as it stands then. Without
+    `ticks` the boxes are left as the reader has them.
     """
     words = (words or "").strip()
+    plan, owner = current_plan(plan, request), owner_of(request)
     store, model, task = context.store, plan["model"], plan["task"]
     labels = (plan["data"] or {}).get("labels") or LABELS
     reasons = asking.known_fit(store, model, owner, task)
@@ -71,8 +75,15 @@ def counted(
     except Exception as error:
         gr.Warning(f"What the methods train can’t be counted: {parts.join(sentence_of(error))}", duration=10)
         return
-    counts = dict(zip(fitting, rows))
-    yield _plan_updates(at, plan, opened, reasons, counts, words, ticks=False)
+    newest = current_plan(plan, request)
+    if (newest["model"], newest["task"]) != (model, task):
+        return  # whoever changed it draws it
+    known = dict(zip(fitting, rows))
+    counts = {
+        key: known.get(key) or asking.known_count(store, model, owner, choice, task, labels)
+        for key, choice in _all_choices(newest).items()
+    }
+    yield _plan_updates(at, newest, opened, reasons, counts, words, ticks=False)
 
 
 def _all_choices(plan: Plan) -> dict[str, tuple[str, dict[str, Any]]]:

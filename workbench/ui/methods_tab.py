@@ -63,7 +63,7 @@ def build(context: PageContext) -> Tab:
         yield start | model_panel.model_updates(context, at, plan, owner)
         asking.known_modules(context.store, plan["model"], owner, plan["task"])
         yield {at["opened"]: first, at["form_of"]: drawer.form_of(plan, first)}
-        yield from counted(context, at, plan, first, words, owner)
+        yield from counted(context, at, plan, first, words, request)
 
     outputs = [
         *plan_outputs(context, at),
@@ -102,7 +102,7 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         plan = change_plan(sent, request, change)
         yield {context.plan: plan}
         shown = opened or next(iter(registry.methods()))
-        yield from counted(context, at, plan, shown, words, owner_of(request), ticks=ticks)
+        yield from counted(context, at, plan, shown, words, request, ticks=ticks)
 
     @say_errors
     def take_tick(
@@ -151,7 +151,7 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     def find_method(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
         shown = opened or next(iter(registry.methods()))
         newest = current_plan(plan, request)
-        yield from counted(context, at, newest, shown, words, owner_of(request), ticks=False)
+        yield from counted(context, at, newest, shown, words, request, ticks=False)
 
     inputs = [context.plan, at["opened"], at["search"]]
     # Each tick is told by itself: one that is still under way must not swallow the next.

@@ -92,7 +92,7 @@ def wire_model(context: PageContext, at: dict[str, Any]) -> None:
             at["form_of"]: drawer.form_of(new, shown),
             **model_updates(context, at, new, owner),
         }
-        yield from counted(context, at, new, shown, words, owner)
+        yield from counted(context, at, new, shown, words, request)
 
     @say_errors
     def choose_embedded(
