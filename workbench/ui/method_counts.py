@@ -83,7 +83,7 @@ def counted(
         key: known.get(key) or asking.known_count(store, model, owner, choice, task, labels)
         for key, choice in _all_choices(newest).items()
     }
-    yield _plan_updates(at, newest, opened, reasons, counts, words, ticks=False)
+    yield _plan_updates(at, newest, opened, reasons, counts, words, ticks)
 
 
 def _all_choices(plan: Plan) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from workbench import registry
 from workbench.ui import asking, drawer, method_cards, model_panel, setting_form
-from workbench.ui.cards import card_grid
+from workbench.ui.cards import card_grid, redraw
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors
 from workbench.ui.controls import html_block
 from workbench.ui.live_plan import change_plan, current_plan
@@ -60,10 +60,12 @@ def build(context: PageContext) -> Tab:
         first = first if method_of(first) in registry.methods() else next(iter(registry.methods()))
         start: Updates = dict(zip((at[name] for name in setting_form.ORDER), setting_form.values_of(plan)))
         owner = owner_of(request)
+        # Ticks are drawn at once and not again: what is asked below takes seconds, in which the reader ticks on.
+        start[at["grid"]] = redraw(ticked=ticked_keys(plan))
         yield start | model_panel.model_updates(context, at, plan, owner)
         asking.known_modules(context.store, plan["model"], owner, plan["task"])
         yield {at["opened"]: first, at["form_of"]: drawer.form_of(plan, first)}
-        yield from counted(context, at, plan, first, words, request)
+        yield from counted(context, at, plan, first, words, request, ticks=False)
 
     outputs = [
         *plan_outputs(context, at),
