@@ -14,6 +14,7 @@ from workbench.home import shipped
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 METHODS = ("full", "freeze", "lora")
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
