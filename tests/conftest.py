@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+# Tiny models on several threads wait for each other longer than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
