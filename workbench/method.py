@@ -66,6 +66,8 @@ class Method:
     `learning_rate` is the method's own default. `mergeable` claims that its weights fold into the base exactly.
     `own_save` / `own_load` are not needed: workbench.saving handles PEFT models and plain ones alike.
     `optimizer(model, options, learning_rate, weight_decay)` replaces the setting's optimiser where the method has one.
+    `objective(model, batch, outputs, options)` replaces the task's loss: a mean over the rows of `batch` (tensors with
+    input_ids, attention_mask and labels, -100 where nothing is learnt); it may run the model again.
     """
 
     name: str
@@ -76,12 +78,13 @@ class Method:
     learning_rate: float
     card: str
     paper: str
-    tasks: tuple[str, ...] = ("classification",)
+    tasks: tuple[str, ...] = ("classification", "generation")
     needs: str = ""
     mergeable: bool = False
     peft_type: str | None = None
     claims: tuple[str, ...] = ()
     optimizer: Callable[[nn.Module, Any, float, float], Any] | None = None
+    objective: Callable[[nn.Module, Any, Any, Any], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
