@@ -1,6 +1,7 @@
-"""Counts and usability, from architectures alone."""
+"""Counts from architectures alone."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from tests.tiny import save_tiny, tiny_model
 from workbench import estimate, models, registry
-from workbench.method import Context, Method, Unsuitable
+from workbench.method import Context, Unsuitable
 from workbench.parameters import size, total_parameters
 
 TUTORIAL = {"r": 1, "target_modules": ["q_lin"]}
@@ -48,6 +49,20 @@ def test_the_tutorials_count_comes_out():
         ("Llama-3.2-3B", "lora", {"r": 32, "target_modules": ["q_proj", "v_proj"]}, 9_175_040 + 6_144, None),
         ("embedded:fable-8m", "full", {}, 8_003_840 + 512, 8_003_840 + 512),
         ("embedded:fable-8m", "adapter", {"reduction_factor": 8}, 16 * (2 * 256 * 32 + 32 + 256) + 512, None),
+        (
+            "bert-base-uncased",
+            "adapter_pfeiffer",
+            {"reduction_factor": 12},
+            12 * (2 * 768 * 64 + 64 + 768) + 1_538,
+            None,
+        ),
+        (
+            "bert-large-uncased",
+            "adapter_parallel",
+            {"reduction_factor": 2},
+            24 * (2 * 1024 * 512 + 512 + 1024) + 2_050,
+            None,
+        ),
     ],
 )
 def test_counts_that_can_be_worked_out(model, method, options, trainable, total):
@@ -131,103 +146,38 @@ def test_unknown_names_are_named():
         estimate.count("gpt2", "lore")
     with pytest.raises(ValueError, match="classification"):
         estimate.estimates("gpt2", [("lora", None)], task="clasification")
-    with pytest.raises(Unsuitable):
-        estimate.count("gpt2", "lora", task="generation")
-
-
-# -- which methods can serve -----------------------------------------------------------------------------------------
-
-
-def test_what_can_serve_and_what_can_not(tmp_path):
-    llama = estimate.usable("Llama-3.2-1B", cache=tmp_path)
-    assert set(llama) == set(registry.methods())
-    assert [name for name, reason in llama.items() if reason] == ["bitfit"]
-    distilbert = estimate.usable("distilbert-base-uncased", cache=tmp_path)
-    assert [name for name, reason in distilbert.items() if reason] == ["prefix"]
-    assert not any(estimate.usable("embedded:fable-8m", cache=tmp_path).values())
-    for reason in filter(None, (*llama.values(), *distilbert.values())):
-        assert len(reason) > 40
-        assert "\n" not in reason
-
-
-def test_the_answer_is_remembered_until_something_changes(tmp_path, monkeypatch):
-    first = estimate.usable("bert-base-uncased", cache=tmp_path)
-    [file] = tmp_path.glob("usable-*.json")
-    monkeypatch.setattr(estimate, "_reason", lambda *arguments: pytest.fail("probed again"))
-    assert estimate.usable("bert-base-uncased", cache=tmp_path) == first
-    file.write_text("{torn")
-    monkeypatch.setattr(estimate, "_reason", lambda method, *rest: f"asked {method.name}")
-    assert estimate.usable("bert-base-uncased", cache=tmp_path)["lora"] == "asked lora"
-    estimate.usable("bert-base-cased", cache=tmp_path)
-    assert len(list(tmp_path.glob("usable-*.json"))) == 2
-
-
-def test_a_cache_that_can_not_be_written_changes_nothing(tmp_path):
-    (tmp_path / "file").write_text("")
-    assert estimate.usable("embedded:fable-8m", cache=tmp_path / "file")["full"] is None
-
-
-def _own_method(apply):
-    head = registry.method("head")
-    return Method(
-        name="own",
-        title="Own",
-        family="selected",
-        options=head.options,
-        apply=apply,
-        learning_rate=0.1,
-        card=head.card,
-        paper=head.paper,
-    )
-
-
-def _crashes(model, options, context):
-    raise RuntimeError("shape '[3]' is invalid\nfor input of size 4")
-
-
-def _builds_but_is_not_used(model, options, context):
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    model.extra = nn.Linear(4, 4, device=next(model.parameters()).device)
-    return model
-
-
-def _fails_when_trained(model, options, context):
-    model.register_forward_pre_hook(
-        lambda *a: (_ for _ in ()).throw(TypeError("no such argument: past_key_values"))
-    )
-    return model
-
-
-@pytest.mark.parametrize(
-    ("apply", "sentence"),
-    [
-        (_crashes, r"Own can't train on fable-8m: shape '\[3\]' is invalid$"),
-        (_builds_but_is_not_used, r"no grad|does not require grad"),
-        (_fails_when_trained, r"no such argument"),
-    ],
-)
-def test_a_method_that_would_crash_in_training_is_found_out_before(apply, sentence):
-    config = models.load_config(models.resolve("embedded:fable-8m"))
-    reason = estimate._reason(_own_method(apply), config, "classification", "fable-8m")
-    assert reason is not None
-    with pytest.raises(ValueError, match=sentence):
-        raise ValueError(reason)
-
-
-@pytest.mark.parametrize("name", sorted(models.architectures()))
-def test_every_shipped_architecture_shrinks(name):
-    """Otherwise the training step of the probe would be left out for it."""
-    config = models.load_config(models.resolve(name, counting=True))
-    small = models.model_from_config(estimate.shrunken(config), "classification", ("a", "b"), device="cpu")
-    assert total_parameters(small) < 1_500_000
-    small(input_ids=torch.full((1, 4), 20)).logits.sum().backward()
+    with pytest.raises(Unsuitable, match="T-Few does not serve classification"):
+        estimate.count("gpt2", "t_few")
 
 
 def test_a_local_folder_is_counted_from_its_config(tmp_path):
     folder = save_tiny("roberta", tmp_path / "m")
     counts = estimate.count(str(folder), "full")
     assert counts.total == total_parameters(tiny_model("roberta"))
+
+
+def test_a_start_that_is_computed_from_the_weights_is_counted_on_random_ones(monkeypatch):
+    """There is nothing to decompose on the meta device."""
+
+    def first_row(model, options, context):
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        model.extra = nn.Parameter(torch.full((int(float(next(model.parameters())[0, 0]) * 0) + 7,), 0.5))
+        return model
+
+    own = replace(registry.method("head"), name="own", title="Own", apply=first_row)
+    assert estimate.count("embedded:fable-8m", own).trainable == 7
+    monkeypatch.setattr(estimate, "BUILT_WHOLE", 1_000)
+    with pytest.raises(Unsuitable, match="Own computes its start from the weights"):
+        estimate.count("embedded:fable-8m", own)
+
+
+def test_generation_has_no_new_head():
+    assert estimate.count("embedded:fable-8m", "full", task="generation").trainable == 8_003_840
+    with pytest.raises(Unsuitable, match="output layer is the same weights"):
+        estimate.count("gpt2", "head", task="generation")
+    untied = estimate.count("pythia-70m", "head", task="generation")
+    assert (untied.head, untied.trainable) == (0, 512 * 50_304)
 
 
 def test_packed_weights_are_counted_unpacked():

@@ -11,6 +11,7 @@ from workbench import inference, measure
 from workbench.inference import Cache, Loaded, answer
 from workbench.spec import Budget
 from workbench.store import Store
+from workbench.task import Live
 from workbench.train import read_outcomes, train
 
 
@@ -147,7 +148,7 @@ def test_an_empty_text_is_refused(trained, text):
 
 
 def loaded(parameters):
-    return Loaded(torch.nn.Linear(parameters, 1, bias=False), None, None, (), 8, "cpu", "float32")
+    return Loaded(Live(torch.nn.Linear(parameters, 1, bias=False)), None, 8)
 
 
 def test_the_cache_drops_what_was_used_least():

@@ -112,22 +112,22 @@ def test_card_and_options_keep_the_contract(method):
     contract.check_options(method)
 
 
-@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("layout", ["qwen2", "bert"])
-def test_it_keeps_the_contract(method, layout, check):
-    check(method, layout)
+@pytest.mark.parametrize(("layout", "task"), [("qwen2", "generation"), ("bert", "classification")])
+def test_it_keeps_the_contract(method, layout, task, tmp_path):
+    contract.check_all(contract.trial(method, layout, task), tmp_path)
 
 
-def test_it_is_saved_and_loaded(method, tmp_path):
-    contract.check_saving(method, "qwen2", tmp_path / "trained", biases=True)
+def test_it_is_saved_and_loaded_with_other_options(method, tmp_path):
+    contract.check_saving(contract.trial(method, "bert", biases=True), tmp_path / "trained")
 
 
 def test_it_is_counted_and_probed(method, tmp_path):
-    from workbench import estimate
+    from workbench import estimate, probe
 
     counts = estimate.count("embedded:fable-8m", "norms")
     assert counts.method == 17 * 256
-    assert estimate.usable("embedded:fable-8m", cache=tmp_path)["norms"] is None
+    found = probe.findings("embedded:fable-8m", cache=tmp_path, methods=["norms"])
+    assert found.reasons == {"norms": None}
 
 
 def test_the_contract_tests_pick_it_up_by_themselves(folder):

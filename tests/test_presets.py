@@ -63,7 +63,7 @@ def test_quickstart_has_all_eleven_methods():
         ({"modle": "x"}, "unknown key(s) modle (did you mean model?)"),
         ({"model": ""}, "a preset needs model"),
         ({"methods": []}, "methods is a list with at least one entry"),
-        ({"methods": ["lroa"]}, "unknown method(s) lroa (did you mean lora?)"),
+        ({"methods": ["prefx"]}, "unknown method(s) prefx (did you mean prefix?)"),
         ({"methods": [{"lora": {"rank": 4}}]}, "methods: lora: unknown option(s) rank"),
         ({"methods": [{"lora": {"r": 0}}]}, "methods: lora: r is a whole number of at least 1"),
         ({"methods": [{"lora": {"learning_rate": "fast"}}]}, "learning_rate is a number, not 'fast'"),

@@ -108,7 +108,7 @@ def pretrain_here(base, **changes):
     [
         ({"learning_rat": 1}, r"x\.yaml: unknown key\(s\) learning_rat \(did you mean learning_rate\?\)"),
         ({"learning_rate": 5}, r"x\.yaml: learning_rate is a number of at least 0 and at most 1, not 5"),
-        ({"objective": "mask"}, r"x\.yaml: objective is one of causal, masked, not 'mask'"),
+        ({"objective": "mask"}, r"x\.yaml: objective is one of causal, masked, chat, not 'mask'"),
         ({"minutes": 5}, "either tokens or minutes"),
         ({"architecture": {}}, "architecture .* or start"),
         ({"architecture": {"hidden_size": 4}}, "model_type"),

@@ -46,7 +46,7 @@ def test_the_strength_is_chosen_on_the_validation_part(monkeypatch):
 
 def test_they_are_computed_once(tmp_path, monkeypatch):
     first = reference_results(tiny_prepared(), tmp_path)
-    monkeypatch.setattr("workbench.references._tfidf", lambda prepared: pytest.fail("computed again"))
+    monkeypatch.setattr("workbench.label_references._tfidf", lambda prepared: pytest.fail("computed again"))
     assert reference_results(tiny_prepared(), tmp_path) == json.loads(json.dumps(first))
 
 

@@ -23,11 +23,12 @@ def test_tfidf_says_what_its_reference_row_says(prepared_store: Store):
     from workbench.data import load_prepared
 
     (run,) = prepared_store.runs()
+    store_folder = str(prepared_store.folder)
     folder = prepared_store.data_folder(run.spec.setting.data.fingerprint)
     prepared = load_prepared(folder)
     record = next(r for r in reference_results(prepared, folder) if r["method"] == "tfidf")
     for row, outcome in list(zip(prepared.rows["test"], record["outcomes"]))[:12]:
-        found = side_by_side._tfidf_answer(folder, row["text"])
+        found = side_by_side.ask(store_folder, "tfidf", run.id, row["text"])
         assert found["label"] == outcome["predicted"]
         shares = dict(zip(prepared.spec.labels, outcome["probabilities"]))
         assert found["probabilities"] == pytest.approx(shares, abs=1e-5)
@@ -39,7 +40,7 @@ def test_each_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, store: Store
 
     asked = []
 
-    def answer(store, run_ids, text, *, with_base):
+    def answer(store, run_ids, text, *, with_base, options):
         asked.append((list(run_ids), text, with_base))
         return [{"run_id": "base"}, {"run_id": run_ids[0]}] if with_base else [{"run_id": run_ids[0]}]
 

@@ -78,6 +78,8 @@ def test_every_column_is_measured(finished):
     later = {
         "reserved_memory_bytes",
         "merged_latency_ratio",
+        "first_token_ms",
+        "token_ms",
         "forgetting",
         "predicted_trainable_parameters",
         "predicted_peak_memory_bytes",
@@ -483,7 +485,7 @@ def test_a_torn_checkpoint_is_skipped_with_a_word(decoder, tmp_path):
 def test_the_best_state_of_before_the_break_survives(decoder, tmp_path, monkeypatch):
     """The best evaluation comes first; after it a better file was written, whose checkpoint was never finished."""
     scores = iter([0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
-    task = dataclasses.replace(registry.task("classification"), score=lambda o, labels: {"accuracy": next(scores), "macro_f1": 0.0})  # fmt: skip
+    task = dataclasses.replace(registry.task("classification"), score=lambda o, labels, options: {"accuracy": next(scores), "macro_f1": 0.0})  # fmt: skip
     monkeypatch.setattr("workbench.build.registry.task", lambda name: task)
     spec = tiny_spec(decoder, "head", budget=Budget("steps", 8), evaluations=4)
     with pytest.raises(Cancelled):

@@ -6,7 +6,7 @@ Found by the layouts that transformers uses, not by a list of model names; no im
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.method import Unsuitable
@@ -42,6 +42,22 @@ FEED_FORWARD_OUTPUTS = (
     "output.dense",
     "ffn_output",
     "fc2",
+)
+# Where the same sublayer begins: its first projection, or the first of several that read the same input.
+FEED_FORWARD_INPUTS = (
+    "mlp.gate_proj",
+    "mlp.gate_up_proj",
+    "mlp.c_fc",
+    "mlp.dense_h_to_4h",
+    "mlp.fc1",
+    "mlp.fc_in",
+    "mlp.Wi",
+    "ffn.lin1",
+    "feed_forward.gate_proj",
+    "feed_forward.w1",
+    "intermediate.dense",
+    "ffn",
+    "fc1",
 )
 QUERIES = ("query", "q_lin", "q_proj", "query_proj")
 KEYS = ("key", "k_lin", "k_proj", "key_proj")
@@ -162,11 +178,30 @@ def feed_forward_outputs(model: Any) -> list[str]:
     return _in_each_block(model, FEED_FORWARD_OUTPUTS, "feed-forward output")
 
 
-def _in_each_block(model: Any, paths: Sequence[str], what: str) -> list[str]:
+def feed_forward_sites(model: Any) -> list[tuple[str, str]]:
+    """For each block the module that reads the feed-forward part's input and the one that gives its output; where experts
+    stand in its place, both are the module that holds them."""
+    mixtures = set(mixture_names(model))
+    ends = (FEED_FORWARD_INPUTS, "feed-forward input"), (FEED_FORWARD_OUTPUTS, "feed-forward output")
+    begin, end = (_in_each_block(model, paths, what, mixtures) for paths, what in ends)
+    return list(zip(begin, end))
+
+
+def mixture_names(model: Any) -> list[str]:
+    """Full name of the modules that hold a router and its `experts`: what a mixture has for a feed-forward part."""
+    names = [name for name, _ in plain_base(model).named_modules()]
+    return [name.rpartition(".")[0] for name in names if name.endswith(".experts")]
+
+
+def _in_each_block(
+    model: Any, paths: Sequence[str], what: str, whole: Collection[str] = frozenset()
+) -> list[str]:
+    """The first of `paths` in each block, or a module of `whole` where the block has one."""
     found = []
     for name, block in named_blocks(model):
         inside = {inner for inner, _ in block.named_modules()}
-        path = next((path for path in paths if path in inside), None)
+        path = next((inner for inner in inside if f"{name}.{inner}" in whole), None)
+        path = path or next((path for path in paths if path in inside), None)
         if path is None:
             raise Unsuitable(
                 f"no {what} that the workbench knows in the blocks of a {plain_base(model).config.model_type} model:"
@@ -231,6 +266,17 @@ def bias_names(model: Any) -> list[str]:
         name
         for name, _ in model.named_parameters()
         if name.split(".")[-1] in ("bias", "beta") and not is_head(name, heads)
+    ]
+
+
+def norm_names(model: Any) -> list[str]:
+    """Full names of the weights of all norms inside the blocks, bias terms included."""
+    return [
+        f"{name}.{inner}.{weight}"
+        for name, block in named_blocks(model)
+        for inner, module in block.named_modules()
+        if "norm" in type(module).__name__.lower()
+        for weight, _ in module.named_parameters(recurse=False)
     ]
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workbench import registry
+from workbench import optimizers, registry
 from workbench.method import Context, Method
 from workbench.options import Options
 from workbench.parameters import Counts, count_parameters, total_parameters
 from workbench.spec import RunSpec, Setting
-from workbench.task import Task
+from workbench.task import Live, Task
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
@@ -31,6 +31,7 @@ class Plan:
     method: Method
     options: Options
     task: Task
+    task_options: Options
     labels: tuple[str, ...]
     context: Context
     source: ModelSource
@@ -42,6 +43,18 @@ class Plan:
     @property
     def setting(self) -> Setting:
         return self.spec.setting
+
+    def live(self, model: Any, *, tick: Callable[[], object] | None = None, precision: str = "") -> Live:
+        """`model` as this run's task asks it."""
+        return Live(
+            model,
+            self.tokenizer,
+            self.labels,
+            self.task_options,
+            self.device,
+            precision or self.precision,
+            tick=tick,
+        )
 
 
 @dataclass(frozen=True)
@@ -55,11 +68,11 @@ class Built:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The three parts as token ids; `cut` counts the rows that were longer than `max_length`."""
+    """The three parts as token ids; `notes` say what was cut or left out."""
 
     rows: Mapping[str, list[dict[str, Any]]] = field(repr=False)
     max_length: int
-    cut: Mapping[str, int]
+    notes: tuple[str, ...]
 
     @property
     def longest(self) -> int:
@@ -74,14 +87,19 @@ def plan_run(
 
     setting = spec.setting
     device = evaluate.pick_device(device)
-    method = registry.method(spec.choice.method)
+    if reason := optimizers.refusal(setting.optimizer, device):
+        raise ValueError(reason)
+    method, task = registry.method(spec.choice.method), registry.task(setting.task)
     source = models.resolve(setting.model, store=store, revision=setting.model_revision)
+    tokenizer = models.load_tokenizer(source, store=store)
+    task_options = task.options.from_dict(setting.task_options)
     return Plan(
         spec=spec,
         prepared=prepared,
         method=method,
         options=method.options.from_dict(spec.choice.options),
-        task=registry.task(setting.task),
+        task=task,
+        task_options=task.complete(task_options, tokenizer, prepared.rows),
         labels=tuple(setting.data.labels),
         context=Context(
             task=setting.task,
@@ -90,7 +108,7 @@ def plan_run(
             seed=spec.seed,
         ),
         source=source,
-        tokenizer=models.load_tokenizer(source, store=store),
+        tokenizer=tokenizer,
         device=device,
         precision=evaluate.resolve_precision(setting.precision, device),
         store=store,
@@ -138,9 +156,10 @@ def encode(plan: Plan, model: Any) -> Encoded:
     room = evaluate.longest_input(model, plan.tokenizer)
     length = min(plan.setting.max_length, room or plan.setting.max_length)
     rows = {
-        part: plan.task.encode(plan.tokenizer, plan.prepared.rows[part], plan.labels, length)
+        part: plan.task.encode(
+            plan.tokenizer, plan.prepared.rows[part], plan.labels, length, plan.task_options, room
+        )
         for part in ("train", "validation", "test")
     }
-    return Encoded(
-        rows, length, {part: sum(row["truncated"] for row in found) for part, found in rows.items()}
-    )
+    cut = [plan.task.cut_note(part, found, length) for part, found in rows.items()]
+    return Encoded(rows, length, (*filter(None, cut), *plan.task.notes(plan.task_options, rows)))

@@ -17,10 +17,11 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from workbench import checkpoints, evaluate, saving
+from workbench import checkpoints, evaluate, optimizers, saving
 from workbench.batches import LengthBatches
 from workbench.build import Plan
 from workbench.lease import Lease
+from workbench.metric import metric
 from workbench.progress import Progress, Stopped, learning_rate_factor
 from workbench.result import Reason
 
@@ -81,6 +82,7 @@ class RunTrainer(Trainer):
         self.job, self.progress = job, progress
         self.best_outcomes: list[evaluate.Outcome] | None = None
         self.step_losses: list[torch.Tensor] = []
+        self._inputs: dict[str, Any] = {}
         self._tokens: list[torch.Tensor] = []
         watch = [Watch(self)] if watched else []
         super().__init__(
@@ -96,7 +98,7 @@ class RunTrainer(Trainer):
         loader: DataLoader[Any] = DataLoader(
             list(self.job.train),  # type: ignore[arg-type]
             batch_sampler=self.job.batches(steps * setting.gradient_accumulation),
-            collate_fn=lambda rows: evaluate.collate(rows, pad),
+            collate_fn=lambda rows: self.job.plan.task.collate(rows, pad),
         )
         return self.accelerator.prepare(loader)
 
@@ -108,6 +110,10 @@ class RunTrainer(Trainer):
                 self.job.plan.options,
                 choice.learning_rate,
                 setting.weight_decay,
+            )
+        if self.optimizer is None:
+            self.optimizer = optimizers.create(
+                setting.optimizer, self.model, choice.learning_rate, setting.weight_decay
             )
         return super().create_optimizer(model)
 
@@ -130,16 +136,23 @@ class RunTrainer(Trainer):
         self.step_losses.append(loss)
         return loss
 
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        self._inputs = dict(inputs)
+        try:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        finally:
+            self._inputs = {}
+
     def _loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        """The same mean over all rows of a step for every model, however the step was cut into batches."""
-        count = len(labels) if num_items_in_batch is None else num_items_in_batch
-        total = torch.nn.functional.cross_entropy(
-            outputs["logits"].float(),
-            labels,
-            reduction="sum",
-            label_smoothing=self.job.plan.setting.label_smoothing,
-        )
-        return total / count
+        """The task's mean over a whole step, or the method's own over a batch, weighed by the batch's part of the step."""
+        plan = self.job.plan
+        own = (labels != -100).sum()
+        count = own if num_items_in_batch is None else num_items_in_batch
+        if plan.method.objective is not None:
+            batch = {**self._inputs, "labels": labels}
+            return plan.method.objective(self.model, batch, outputs, plan.options) * own / count  # type: ignore[arg-type]
+        loss: torch.Tensor = plan.task.loss(outputs["logits"], labels, count, plan.setting.label_smoothing)
+        return loss
 
     def take_tokens(self) -> int:
         """Real tokens since the last call; one transfer for many steps."""
@@ -150,21 +163,15 @@ class RunTrainer(Trainer):
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Score the validation part, keep the state if it is the best so far, stop early if that was asked for."""
         job, progress = self.job, self.progress
-        outcomes = evaluate.predict(
-            self.model,
-            job.plan.task,
-            job.validation,
-            labels=job.plan.labels,
-            device=job.plan.device,
-            precision=job.plan.precision,
-            tick=job.breathe,
-        )
-        metrics = job.plan.task.score(outcomes, job.plan.labels)
-        loss = evaluate.mean_loss(outcomes, job.plan.labels)
+        plan, task = job.plan, job.plan.task
+        outcomes = task.validate(plan.live(self.model, tick=job.breathe), job.validation)
+        metrics = task.score(outcomes, plan.labels, plan.task_options)
+        loss = task.validation_loss(outcomes, plan.labels)
         _check_finite(self, loss, "validation loss")
         values = {"step": progress.step, "seconds": progress.seconds, **metrics, "loss": loss}
         job.emit("evaluated", values)
-        if progress.improved(metrics, job.plan.task.best_metric):
+        chosen = task.chosen_by(plan.task_options)
+        if progress.improved(metrics, chosen, better=metric(chosen).better):
             self.best_outcomes = outcomes
             self._keep_best()
         patience = job.plan.setting.early_stopping

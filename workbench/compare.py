@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from workbench import registry
 from workbench.metric import COLUMNS
 from workbench.result import Result, Run
-from workbench.spec import Setting
+from workbench.spec import Setting, canonical_json
 from workbench.statistics import (
     Difference,
     Interval,
@@ -28,7 +28,7 @@ from workbench.statistics import (
 from workbench.store import Store
 
 ERROR_BARS = 0.05
-REFERENCES = ("majority", "tfidf")
+REFERENCES = ("majority", "tfidf", "most_frequent", "nearest")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,13 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        return registry.task(self.setting.task).best_metric
+        """What the table ranks by and the verdicts are about."""
+        return judged_by(self.setting)
+
+    @property
+    def yardstick(self) -> str:
+        """The reference row that the best and the worst are compared with."""
+        return registry.task(self.setting.task).yardstick
 
     def document(self) -> dict[str, Any]:
         """The JSON document of `run --json` and `compare --json`."""
@@ -111,6 +117,12 @@ class Comparison:
         }
 
 
+def judged_by(setting: Setting) -> str:
+    """The metric that ranks the runs of this setting."""
+    task = registry.task(setting.task)
+    return task.judged_by(task.options.from_dict(setting.task_options))
+
+
 def comparison(
     store: Store,
     setting_id: str | None = None,
@@ -130,12 +142,12 @@ def comparison(
         except KeyError:
             raise LookupError(f"no setting begins with {setting_id!r}; `workbench runs` lists them") from None
     runs = store.runs(setting_id=setting.id, owner=owner, ids=run_ids)
-    metric = registry.task(setting.task).best_metric
+    metric = judged_by(setting)
     records = reference_records(store, setting)
     references = tuple(_reference_row(record) for record in records)
-    outcomes = {run.id: _correct(store, run) for run in runs if run.state == "finished"}
+    outcomes = {run.id: _row_marks(store, run) for run in runs if run.state == "finished"}
     rows = sorted(_rows(runs), key=lambda row: _best_first(row, metric))
-    rows, verdicts = _judged(rows, outcomes, runs, records, references)
+    rows, verdicts = _judged(rows, outcomes, runs, records, references, setting)
     return Comparison(setting, tuple(runs), tuple(rows), references, tuple(verdicts), tuple(records))
 
 
@@ -166,7 +178,7 @@ def run_record(run: Run) -> dict[str, Any]:
 
 
 def reference_records(store: Store, setting: Setting) -> list[dict[str, Any]]:
-    """Majority class and TF-IDF, computed once per data fingerprint and kept beside the prepared rows."""
+    """The task's references, computed once per data fingerprint and kept beside the prepared rows."""
     from workbench.data import DataError, load_prepared
     from workbench.references import reference_results
 
@@ -174,7 +186,7 @@ def reference_records(store: Store, setting: Setting) -> list[dict[str, Any]]:
     if folder is None or not folder.is_dir():
         return []
     try:
-        return reference_results(load_prepared(folder), folder)
+        return reference_results(load_prepared(folder), folder, setting.task, setting.task_options)
     except DataError:
         return []
 
@@ -195,7 +207,7 @@ def pareto(points: Sequence[tuple[float, float]], *, x_better: str, y_better: st
 
 def _best_first(row: Row, metric: str) -> float:
     mean = row.mean(metric)
-    return 1.0 if mean is None else -mean
+    return 1.0 if mean is None else -mean  # what judges is a share, the more the better
 
 
 def _empty_result() -> dict[str, Any]:
@@ -272,24 +284,29 @@ def _reference_row(record: Mapping[str, Any]) -> Row:
     )
 
 
-def _correct(store: Store, run: Run) -> NDArray[np.float64] | None:
-    """1 where the run's prediction on a test row is right; None when the outcomes are gone."""
+def _row_marks(store: Store, run: Run) -> NDArray[np.float64] | None:
+    """The score of the run on each test row: 1 for a right label, chrF of an answer; None when the outcomes are gone."""
     path = store.run_folder(run.id) / "outcomes.jsonl"
+    setting = run.spec.setting
     try:
-        return _read_correct(path, path.stat().st_mtime_ns)
+        options = canonical_json(dict(setting.task_options))
+        return _read_marks(path, path.stat().st_mtime_ns, setting.task, options)
     except FileNotFoundError:
         return None
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_correct(path: Path, changed: int) -> NDArray[np.float64]:
+def _read_marks(path: Path, changed: int, task: str, options_json: str) -> NDArray[np.float64]:
     del changed  # part of the cache key
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return _marks(rows)
+    return _marks(rows, task, json.loads(options_json))
 
 
-def _marks(outcomes: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    return np.array([float(row["label"] == row["predicted"]) for row in outcomes])
+def _marks(
+    outcomes: Sequence[Mapping[str, Any]], task: str, task_options: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    known = registry.task(task)
+    return np.array(known.marks(outcomes, known.options.from_dict(task_options)))
 
 
 def _judged(
@@ -298,6 +315,7 @@ def _judged(
     runs: Sequence[Run],
     records: Sequence[Mapping[str, Any]],
     references: Sequence[Row],
+    setting: Setting,
 ) -> tuple[list[Row], list[Verdict]]:
     """Compare every two rows on common seeds and the same test rows; letters and sentences follow Holm's adjustment."""
     by_row: dict[str, dict[int, NDArray[np.float64]]] = {row.key: {} for row in rows}
@@ -313,7 +331,8 @@ def _judged(
             if found is not None:
                 pairs[first.key, second.key] = found
     for reference, record in zip(references, records):
-        marks = _marks(record["outcomes"]) if record.get("outcomes") else None
+        told = record.get("outcomes")
+        marks = _marks(told, setting.task, setting.task_options) if told else None
         for row in scored if marks is not None else ():
             found = _difference(by_row[row.key], dict.fromkeys(by_row[row.key], marks))
             if found is not None:
@@ -324,7 +343,7 @@ def _judged(
     labels = {row.key: row.label for row in (*rows, *references)}
     verdicts = [
         _verdict(pair, pairs[pair], adjusted.get(pair), labels)
-        for pair in _worth_saying(pairs, scored, references)
+        for pair in _worth_saying(pairs, scored, references, registry.task(setting.task).yardstick)
     ]
     return lettered, verdicts
 
@@ -360,15 +379,20 @@ def _with_letters(rows: list[Row], scored: list[Row], adjusted: Mapping[tuple[st
 
 
 def _worth_saying(
-    pairs: Mapping[tuple[str, str], Difference], scored: Sequence[Row], references: Sequence[Row]
+    pairs: Mapping[tuple[str, str], Difference],
+    scored: Sequence[Row],
+    references: Sequence[Row],
+    yardstick: str,
 ) -> list[tuple[str, str]]:
-    """The best row against each other one, then the best and the worst against TF-IDF."""
+    """The best row against each other one, then the best and the worst against the reference that is the yardstick."""
     if not scored:
         return []
     best, worst = scored[0].key, scored[-1].key
     wanted = [(best, row.key) for row in scored[1:]]
     wanted += [
-        (key, "tfidf") for key in dict.fromkeys((best, worst)) if any(r.key == "tfidf" for r in references)
+        (key, yardstick)
+        for key in dict.fromkeys((best, worst))
+        if any(r.key == yardstick for r in references)
     ]
     return [pair for pair in wanted if pair in pairs]
 

@@ -6,8 +6,8 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import torch
 
 from workbench import evaluate, measure, models, registry, saving
 from workbench.result import Run
-from workbench.spec import Setting
+from workbench.spec import Setting, canonical_json
 from workbench.store import Store
-from workbench.task import Task
+from workbench.task import Live, Task
 
 Answer = dict[str, Any]
 
@@ -28,25 +28,27 @@ UNTRAINED = "The base model has no trained head for this task, so its label woul
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to answer."""
+    """A model ready to answer. `room` is how many tokens it takes altogether."""
 
-    model: Any
-    tokenizer: Any
+    live: Live
     task: Task
-    labels: tuple[str, ...]
     max_length: int
-    device: str
-    precision: str
+    room: int | None = None
 
     @property
     def bytes(self) -> int:
-        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+        return sum(p.numel() * p.element_size() for p in self.live.model.parameters())
 
-    def batch(self, text: str) -> tuple[dict[str, torch.Tensor], bool]:
+    def asked(self, options: Mapping[str, Any] | None) -> Loaded:
+        """The same model with other options of its task. ValueError names an unknown one."""
+        if not options:
+            return self
+        changed = self.task.options.from_dict({**self.live.options.to_dict(), **options})
+        return replace(self, live=replace(self.live, options=changed))
+
+    def batch(self, text: str) -> tuple[Any, bool]:
         """The text as a batch of one, and whether it had to be cut."""
-        rows = [{"text": text, "label": self.labels[0]}]
-        encoded = self.task.encode(self.tokenizer, rows, self.labels, self.max_length)
-        return evaluate.collate(encoded, evaluate.pad_id(self.model)), encoded[0]["truncated"]
+        return self.task.ask_batch(self.live, text, self.max_length, self.room)
 
 
 class Cache:
@@ -83,86 +85,100 @@ class Cache:
 _cache = Cache()
 
 
-def answer(store: Store, run_ids: Sequence[str], text: str, *, with_base: bool = True) -> list[Answer]:
+def answer(
+    store: Store,
+    run_ids: Sequence[str],
+    text: str,
+    *,
+    with_base: bool = True,
+    options: Mapping[str, Any] | None = None,
+) -> list[Answer]:
     """An answer per run, in order, and one per base model before them.
 
     Each has run_id (`base` for a base model), model, label, probabilities by label, ms, live, truncated and reason:
-    where reason is not None, it says in one sentence why there is no label.
+    where reason is not None, it says in one sentence why there is no answer. A generated answer has text, tokens and
+    ended (whether it came to its end token) besides. `options` change the task's own: the decoding of a generated text.
     """
     if not text.strip():
         raise ValueError("the text is empty: give one that the models shall judge")
     runs = [store.run(run_id) for run_id in run_ids]
+    for run in runs:
+        _checked_options(run.spec.setting, options)
     answers: list[Answer] = []
     bases: dict[tuple[str, ...], Run] = {}
     for run in runs:
         bases.setdefault(_base_key(store, run.spec.setting), run)
     if with_base:
-        answers += [_safely(_base_answer, store, run, text, "base") for run in bases.values()]
-    return answers + [_safely(_run_answer, store, run, text, run.id) for run in runs]
+        answers += [_safely(_base_answer, store, run, text, options, "base") for run in bases.values()]
+    return answers + [_safely(_run_answer, store, run, text, options, run.id) for run in runs]
 
 
-def _safely(ask: Callable[[Store, Run, str], Answer], store: Store, run: Run, text: str, name: str) -> Answer:
+def _checked_options(setting: Setting, options: Mapping[str, Any] | None) -> None:
+    registry.task(setting.task).options.from_dict({**setting.task_options, **(options or {})})
+
+
+def _safely(
+    ask: Callable[[Store, Run, str, Mapping[str, Any] | None], Answer],
+    store: Store,
+    run: Run,
+    text: str,
+    options: Mapping[str, Any] | None,
+    name: str,
+) -> Answer:
     """What can't be loaded is an answer too: one broken run must not hide the others."""
     try:
-        found = ask(store, run, text)
+        found = ask(store, run, text, options)
     except (OSError, ValueError, RuntimeError) as error:
-        found = _nothing(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        found = _nothing(run, first)
     return {"run_id": name, "model": run.spec.setting.model, **found}
 
 
-def _run_answer(store: Store, run: Run, text: str) -> Answer:
+def _run_answer(store: Store, run: Run, text: str, options: Mapping[str, Any] | None) -> Answer:
     if run.state != "finished" or run.result is None:
-        return _nothing(f"The run is {run.state}: only finished runs can answer.")
+        return _nothing(run, f"The run is {run.state}: only finished runs can answer.")
     if run.result.live is False:
         return _nothing(
-            "The method did not act on the model when it was measured, so its label is not shown.", live=False
+            run,
+            f"The method did not act on the model when it was measured, so its {_what(run)} is not shown.",
+            live=False,
         )
     setting = run.spec.setting
-    loaded = _cache.get((str(store.folder), run.id), lambda: _load_run(store, run))
-    base = _base(store, setting)
+    loaded = _cache.get((str(store.folder), run.id), lambda: _load_run(store, run)).asked(options)
+    base = _base(store, setting).asked(options)
     batch, truncated = loaded.batch(text)
-    on = evaluate.logits(loaded.model, batch, loaded.device, "float32")
-    plain = evaluate.logits(base.model, base.batch(text)[0], base.device, "float32")
+    on = loaded.task.logits(replace(loaded.live, precision="float32"), batch)
+    plain = base.task.logits(replace(base.live, precision="float32"), base.batch(text)[0])
     if not measure.prove_live(on, plain, plain).live:
         return _nothing(
-            "The loaded method does not change the base model's answer, so its label is not shown.",
+            run,
+            f"The loaded method does not change the base model's answer, so its {_what(run)} is not shown.",
             live=False,
         )
     return _spoken(loaded, batch, truncated, live=True)
 
 
-def _base_answer(store: Store, run: Run, text: str) -> Answer:
-    loaded = _base(store, run.spec.setting)
-    if models.has_new_head(loaded.model):
-        return _nothing(UNTRAINED)
+def _base_answer(store: Store, run: Run, text: str, options: Mapping[str, Any] | None) -> Answer:
+    loaded = _base(store, run.spec.setting).asked(options)
+    if models.has_new_head(loaded.live.model):
+        return _nothing(run, UNTRAINED)
     batch, truncated = loaded.batch(text)
     return _spoken(loaded, batch, truncated, live=None)
 
 
-def _spoken(loaded: Loaded, batch: dict[str, torch.Tensor], truncated: bool, live: bool | None) -> Answer:
-    begun = time.perf_counter()
-    shares = evaluate.probabilities(loaded.model, batch, loaded.device, loaded.precision)[0]
-    ms = (time.perf_counter() - begun) * 1000
-    best = max(range(len(shares)), key=shares.__getitem__)
-    return {
-        "label": loaded.labels[best],
-        "probabilities": dict(zip(loaded.labels, shares)),
-        "ms": ms,
-        "live": live,
-        "truncated": truncated,
-        "reason": None,
-    }
+def _what(run: Run) -> str:
+    """What an answer of this run's task consists of."""
+    return "text" if "text" in registry.task(run.spec.setting.task).silence else "label"
 
 
-def _nothing(reason: str, live: bool | None = None) -> Answer:
-    return {
-        "label": None,
-        "probabilities": {},
-        "ms": None,
-        "live": live,
-        "truncated": False,
-        "reason": reason,
-    }
+def _spoken(loaded: Loaded, batch: Any, truncated: bool, live: bool | None) -> Answer:
+    found = loaded.task.answer(loaded.live, batch)
+    return {**found, "live": live, "truncated": truncated, "reason": None}
+
+
+def _nothing(run: Run, reason: str, live: bool | None = None) -> Answer:
+    silence = registry.task(run.spec.setting.task).silence
+    return {**silence, "live": live, "truncated": False, "reason": reason}
 
 
 def _base(store: Store, setting: Setting) -> Loaded:
@@ -178,6 +194,7 @@ def _base_key(store: Store, setting: Setting) -> tuple[str, ...]:
         revision,
         setting.task,
         str(setting.max_length),
+        canonical_json(dict(setting.task_options)),
         *setting.data.labels,
     )
 
@@ -197,20 +214,20 @@ def _load_run(store: Store, run: Run) -> Loaded:
 
 
 def _ready(store: Store, setting: Setting, source: models.ModelSource, model: Any) -> Loaded:
-    device = evaluate.pick_device()
+    device, task = evaluate.pick_device(), registry.task(setting.task)
     tokenizer = models.load_tokenizer(source, store=store)
     room = evaluate.longest_input(model, tokenizer)
-    loaded = Loaded(
+    live = Live(
         model.to(device).eval(),
         tokenizer,
-        registry.task(setting.task),
         tuple(setting.data.labels),
-        min(setting.max_length, room or setting.max_length),
+        task.options.from_dict(setting.task_options),
         device,
         evaluate.resolve_precision(setting.precision, device),
     )
+    loaded = Loaded(live, task, min(setting.max_length, room or setting.max_length), room)
     # The first pass is slower than all others: it must not count as this model's time.
-    evaluate.probabilities(model, loaded.batch("a")[0], device, loaded.precision)
+    task.logits(live, loaded.batch("a")[0])
     return loaded
 
 

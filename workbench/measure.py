@@ -6,7 +6,7 @@ import gc
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ def peak_training_bytes(train: Callable[[], object], model: Any) -> int:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds at batch 1. Ratios are medians over the rounds of that round's time to the base's."""
+    """Milliseconds at batch 1. Ratios are medians over the rounds of that round's time to the base's; `own` are medians
+    of what the method's forward timed itself."""
 
     p50: float
     p95: float
@@ -93,6 +94,7 @@ class Latency:
     ratio: float
     merged_ratio: float | None
     rounds: int
+    own: Mapping[str, float] = field(default_factory=dict)
 
 
 def latency(
@@ -106,6 +108,7 @@ def latency(
     speed hits all alike. At least `rounds` rounds, and more while there are `seconds` left."""
     seconds = LATENCY_SECONDS if seconds is None else seconds
     times: dict[str, list[float]] = {name: [] for name in forwards}
+    told: dict[str, list[float]] = {}
     for _ in range(warm_up):
         for forward in forwards.values():
             forward(0)
@@ -116,8 +119,11 @@ def latency(
         while i < rounds or time.perf_counter() - begun < seconds:
             for name, forward in forwards.items():
                 before = time.perf_counter()
-                forward(i)
+                found = forward(i)
                 times[name].append((time.perf_counter() - before) * 1000)
+                if name == "method" and isinstance(found, Mapping):
+                    for what, value in found.items():
+                        told.setdefault(what, []).append(value)
             i += 1
     finally:
         if collecting:
@@ -131,6 +137,7 @@ def latency(
         quantile([a / b for a, b in zip(own, base)], 0.5),
         quantile([a / b for a, b in zip(merged, base)], 0.5) if merged else None,
         len(own),
+        {what: quantile(values, 0.5) for what, values in told.items()},
     )
 
 

@@ -64,6 +64,7 @@ class Method:
     `apply(model, options, context)` takes a built model and returns a changed one, with `requires_grad` set on
     exactly what is trained (the new head included); it raises `Unsuitable` when the model can't take it.
     `learning_rate` is the method's own default. `mergeable` claims that its weights fold into the base exactly.
+    `stackable` claims that several of its results can sit on one loaded base, where it rides on PEFT.
     `own_save` / `own_load` are not needed: workbench.saving handles PEFT models and plain ones alike.
     `optimizer(model, options, learning_rate, weight_decay)` replaces the setting's optimiser where the method has one.
     `objective(model, batch, outputs, options)` replaces the task's loss: a mean over the rows of `batch` (tensors with
@@ -81,6 +82,7 @@ class Method:
     tasks: tuple[str, ...] = ("classification", "generation")
     needs: str = ""
     mergeable: bool = False
+    stackable: bool = True
     peft_type: str | None = None
     claims: tuple[str, ...] = ()
     optimizer: Callable[[nn.Module, Any, float, float], Any] | None = None

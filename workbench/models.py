@@ -128,10 +128,9 @@ def load_model(
     _check_class(auto, config, task, source.title)
     config = _with_labels(config, task, labels)
     config.pad_token_id = load_tokenizer(source).pad_token_id
-    if task.name == "classification":
-        # Nothing is generated, so no cache of keys and values is built. Trainer turns it off too: a base that kept
-        # it on would answer some percent slower than what was trained on it.
-        config.use_cache = False
+    # No cache of keys and values is built where nothing is generated; generating asks for it. Trainer turns it off too: a
+    # base that kept it on would answer some percent slower than what was trained on it.
+    config.use_cache = False
     with quiet(), _plain_errors(source):
         model, info = auto.from_pretrained(
             source.path_or_id,
@@ -196,6 +195,7 @@ def _with_labels(config: PreTrainedConfig, task: Task, labels: Sequence[str]) ->
 
 
 def _check_class(auto: Any, config: PreTrainedConfig, task: Task, title: str) -> None:
+    task.check_model(config, title)
     if type(config) not in auto._model_mapping:
         raise Unsuitable(
             f"{title} is of type {config.model_type}, for which transformers has no {task.title.lower()} model:"

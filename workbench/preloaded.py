@@ -35,6 +35,7 @@ MODULES = (
     "workbench.train",
     "workbench.inference",
     "workbench.estimate",
+    "workbench.probe",
     "workbench.data",
     "workbench.references",
 )

@@ -12,7 +12,7 @@ import yaml
 
 from workbench import registry
 from workbench.home import shipped
-from workbench.options import unknown_names
+from workbench.options import Options, unknown_names
 from workbench.spec import Budget, Choice, DataSpec, RunSpec, Setting
 
 if TYPE_CHECKING:
@@ -34,13 +34,19 @@ DATA_KEYS = (
     "split_seed",
     "encoding",
     "skip_broken",
+    "format",
+    "columns",
+    "fill",
+    "mix",
+    "augment",
+    "subsets",
 )
 PART_KEYS = ("train", "validation", "test")
 HEAD_KEYS = ("title", "description", "task", "model", "data", "methods", "seeds")
 SETTING_KEYS = tuple(
     f.name
     for f in dataclasses.fields(Setting)
-    if f.name not in ("data", "task", "task_version", "model", "model_revision")
+    if f.name not in ("data", "task", "task_version", "task_options", "model", "model_revision")
 )
 
 
@@ -62,7 +68,8 @@ class MethodChoice:
 
 @dataclass(frozen=True)
 class Preset:
-    """A comparison before its data is read. `data` holds the arguments of `data.prepare`; `setting` fields of Setting."""
+    """A comparison before its data is read. `data` holds the arguments of `data.prepare_subsets`; `setting` fields of Setting;
+    `task_options` those of the task's own options that are given."""
 
     name: str
     model: str
@@ -71,6 +78,7 @@ class Preset:
     seeds: tuple[int, ...] = (0,)
     task: str = "classification"
     setting: Mapping[str, Any] = field(default_factory=dict)
+    task_options: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     description: str = ""
     path: Path | None = None
@@ -114,12 +122,13 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
     if not isinstance(values, Mapping):
         raise ValueError("a preset is a mapping of keys to values, such as `model: embedded:fable-8m`")
     known = (*HEAD_KEYS, *SETTING_KEYS)
-    if unknown := [str(key) for key in values if key not in known]:
-        raise ValueError(unknown_names("key", unknown, known))
+    task = str(values.get("task", "classification"))
+    options = registry.task(task).options
+    own = tuple(fact.name for fact in options.facts())
+    if unknown := [str(key) for key in values if key not in (*known, *own)]:
+        raise ValueError(unknown_names("key", unknown, (*known, *own)))
     if missing := [key for key in ("model", "data", "methods") if values.get(key) in (None, "")]:
         raise ValueError(f"a preset needs {', '.join(missing)}")
-    task = str(values.get("task", "classification"))
-    registry.task(task)
     setting = {key: values[key] for key in SETTING_KEYS if key in values}
     if "budget" in setting:
         setting["budget"] = _budget(setting["budget"])
@@ -134,6 +143,7 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
         methods=tuple(_method_choice(item) for item in _listed(values["methods"], "methods")),
         seeds=_seeds(values.get("seeds", [0])),
         setting=setting,
+        task_options=_task_options(options, {key: values[key] for key in own if key in values}),
     )
     Setting(data=DataSpec(source=""), model=preset.model, **setting)
     for chosen in preset.methods:
@@ -142,6 +152,12 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
         except ValueError as error:
             raise ValueError(f"methods: {chosen.method}: {error}") from None
     return preset
+
+
+def _task_options(known: type[Options], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, checked by the task."""
+    checked = known.from_dict(given).to_dict()
+    return {name: checked[name] for name in given}
 
 
 def override(preset: Preset, changes: Mapping[str, str]) -> Preset:
@@ -167,14 +183,21 @@ def plan(
     *,
     model_revision: str | None = None,
     seeds: Sequence[int] | None = None,
+    task_options: Mapping[str, Any] | None = None,
 ) -> list[RunSpec]:
-    """Every run of a preset, seed by seed, so that a first look at all methods comes before the second seed."""
+    """Every run of a preset, seed by seed, so that a first look at all methods comes before the second seed.
+
+    `task_options` are the preset's with what the model and the data say to them (workbench.session asks them).
+    """
+    task = registry.task(preset.task)
+    options = task.options.from_dict(preset.task_options if task_options is None else task_options)
     setting = Setting(
         data=prepared.spec,
         model=preset.model,
         model_revision=model_revision,
         task=preset.task,
-        task_version=registry.task(preset.task).version,
+        task_version=task.version,
+        task_options=options.to_dict(),
         **preset.setting,
     )
     choices = [chosen.choice() for chosen in preset.methods]
@@ -202,6 +225,7 @@ def to_values(preset: Preset) -> dict[str, Any]:
     values["data"] = data["source"] if set(data) == {"source"} else data
     values["methods"] = [_method_values(chosen) for chosen in preset.methods]
     values["seeds"] = list(preset.seeds)
+    values |= preset.task_options
     for key, value in preset.setting.items():
         values[key] = {value.kind: _whole(value.amount)} if isinstance(value, Budget) else value
     return values
@@ -255,12 +279,36 @@ def _data(value: Any, path: Path | None) -> dict[str, Any]:
     arguments = {key: values[key] for key in values if key not in PART_KEYS and key != "source"}
     if "fixes" in arguments:
         arguments["fixes"] = tuple(str(fix) for fix in _listed(arguments["fixes"], "data: fixes"))
+    _check_data_tools(arguments, path)
     if parts and "train" not in parts:
         raise ValueError("data: parts need at least train: FILE")
     source = _located(str(values["source"]), path) if values.get("source") else parts.get("train")
     if source is None:
         raise ValueError("data needs a source (a name, a path or a Hub id) or train: FILE")
     return {"source": source, **({"parts": parts} if parts else {}), **arguments}
+
+
+def _check_data_tools(arguments: dict[str, Any], path: Path | None) -> None:
+    """Mix, augmentation and subsets: checked as they will be, kept as they were written."""
+    from workbench.data.augment import check_augment
+    from workbench.data.mixing import check_mix
+    from workbench.data.subsets import check_subsets
+
+    try:
+        check_augment(arguments.get("augment"))
+        if entries := check_mix(arguments.get("mix")):
+            plain = [entry.to_dict() for entry in entries]
+            arguments["mix"] = [{**entry, "source": _located(entry["source"], path)} for entry in plain]
+        sizes = check_subsets(arguments.get("subsets"))
+    except ValueError as error:
+        raise ValueError(f"data: {error}") from None
+    if sizes:
+        arguments["subsets"] = list(sizes)
+        if arguments.get("train_rows") is not None:
+            raise ValueError("data: give train_rows or subsets, not both: each size of subsets is a train_rows")
+    for name in ("mix", "augment", "subsets"):
+        if name in arguments and not arguments[name]:
+            del arguments[name]
 
 
 def _located(name: str, path: Path | None) -> str:

@@ -19,7 +19,7 @@ def look_at_data(
     store_folder: str, arguments: Mapping[str, Any], upload: str | None, model: str, max_length: int
 ) -> dict[str, Any]:
     """Read, examine and, where nothing blocks, prepare and keep the rows. `upload` is where a reader's file lies."""
-    from workbench.data import DataError, Split, check, examine, prepare, read, save_prepared
+    from workbench.data import DataError, Split, check, documents, examine, prepare, read, save_prepared
 
     store = Store(store_folder)
     given = {key: value for key, value in arguments.items() if value is not None}
@@ -28,10 +28,11 @@ def look_at_data(
     given.pop("revision", None)
     reading = {key: given.pop(key) for key in ("parts", "encoding", "skip_broken") if key in given}
     split = Split(**{ours: given[theirs] for theirs, ours in _SPLIT.items() if theirs in given})
-    looking: dict[str, Any] = {key: given[key] for key in ("text", "label", "fixes") if key in given}
+    looking: dict[str, Any] = {key: given[key] for key in _LOOKING if key in given}
     looking |= {"tokenizer": _tokenizer(model, store), "max_length": max_length, "split": split}
     try:
-        raw = read(source, **reading)
+        cut = documents(given.get("task", "classification"), given.get("format"))
+        raw = read(source, **reading, documents=cut)
     except DataError:
         return {"report": check(source, **reading, **looking).to_dict(), "spec": None}
     report = examine(raw, **looking)
@@ -42,6 +43,7 @@ def look_at_data(
     return {"report": report.to_dict(), "spec": asdict(prepared.spec)}
 
 
+_LOOKING = ("text", "label", "fixes", "task", "format", "columns", "fill")
 _SPLIT = {
     "validation_share": "validation_share",
     "test_share": "test_share",
@@ -54,23 +56,26 @@ _SPLIT = {
 
 def find_rows(store_folder: str, fingerprint: str, words: str, model: str) -> dict[str, Any]:
     """The first prepared rows that hold all the words, with their lengths; and how many do."""
-    from workbench.data import load_prepared
+    from workbench.data import data_task, load_prepared
+    from workbench.data.lengths import count_lengths
 
     store = Store(store_folder)
     prepared = load_prepared(store.data_folder(fingerprint))
+    entry = data_task(prepared.spec.task)
     wanted = words.casefold().split()
     found = [
-        {**row, "part": part}
+        (part, row)
         for part, rows in prepared.rows.items()
         for row in rows
-        if all(word in f"{row['text']} {row['label']}".casefold() for word in wanted)
+        if all(word in entry.words(row).casefold() for word in wanted)
     ]
-    shown: list[dict[str, Any]] = list(found[:SHOWN_ROWS])
     tokenizer = _tokenizer(model, store)
-    if tokenizer is not None and shown:
-        for row, ids in zip(shown, tokenizer([row["text"] for row in shown])["input_ids"]):
-            row["length"] = len(ids)
-    return {"rows": [{**row, "text": row["text"][:500]} for row in shown], "found": len(found)}
+    rows = []
+    for part, row in found[:SHOWN_ROWS]:
+        rows.append({**entry.shown(row), "part": part})
+        if tokenizer is not None:
+            rows[-1]["length"] = entry.total(count_lengths(list(entry.texts(row).values()), tokenizer))
+    return {"rows": rows, "found": len(found)}
 
 
 def look_at_model(ref: str, store_folder: str, owner: str | None, task: str) -> dict[str, Any]:
@@ -102,12 +107,15 @@ def look_at_model(ref: str, store_folder: str, owner: str | None, task: str) -> 
     }
 
 
-def methods_that_fit(store_folder: str, owner: str | None, model: str, task: str) -> dict[str, str | None]:
-    """Method -> None, or the sentence that says why this model or task can't take it."""
-    from workbench.estimate import usable
+def methods_that_fit(
+    store_folder: str, owner: str | None, model: str, task: str, methods: Sequence[str]
+) -> tuple[dict[str, str | None], str]:
+    """Method -> None, or the sentence that says why this model or task can't take it; and what could not be tried."""
+    from workbench.probe import findings
 
     store = _checked_store(store_folder, owner, model)
-    return dict(usable(model, task, store=store, cache=store.folder / "cache"))
+    found = findings(model, task, store=store, cache=store.folder / "cache", methods=methods)
+    return found.reasons, found.note
 
 
 def count_choices(

@@ -43,9 +43,10 @@ class Progress:
         share = self.share(self.step)
         return max(self.step, round(self.step / share)) if share > 0 else None
 
-    def improved(self, metrics: Mapping[str, float], name: str) -> bool:
+    def improved(self, metrics: Mapping[str, float], name: str, *, better: str = "higher") -> bool:
         """Note an evaluation; True if it is the best so far. Of equals the earlier one stays."""
-        if self.best_score is None or metrics[name] > self.best_score:
+        best, now = self.best_score, metrics[name]
+        if best is None or (now < best if better == "lower" else now > best):
             self.best_step, self.best_score, self.best_metrics = self.step, metrics[name], dict(metrics)
             self.evaluations_since_best = 0
             return True

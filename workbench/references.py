@@ -1,33 +1,39 @@
-"""Reference rows of a classification table, without deep learning: the majority class, and TF-IDF with logistic
-regression. They show whether fine-tuning pays at all."""
+"""Reference rows of a table: what can be had without deep learning, computed once per data and task and kept with them."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from workbench import registry
+from workbench.spec import canonical_json
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
 
 FILE = "references.json"
 VERSION = 1
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)
-LATENCY_TEXTS = 50
 
 
-def reference_results(prepared: Prepared, folder: Path | None = None) -> list[dict[str, Any]]:
+def reference_results(
+    prepared: Prepared,
+    folder: Path | None = None,
+    task: str = "classification",
+    task_options: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
     """One record per reference, with per-example outcomes on the test part. Computed once, then read from `folder`."""
-    path = None if folder is None else Path(folder) / FILE
+    path = None if folder is None else Path(folder) / file_name(task, task_options or {})
     if path is not None and (found := _read(path)) is not None:
         return found
-    records = [_majority(prepared), _tfidf(prepared)]
+    known = registry.task(task)
+    records = known.references(prepared, known.options.from_dict(task_options or {}))
     if path is not None:
-        part = path.with_name(f".{FILE}.{os.getpid()}")
+        part = path.with_name(f".{path.name}.{os.getpid()}")
         part.write_text(
             json.dumps({"version": VERSION, "records": records}, ensure_ascii=False), encoding="utf-8"
         )
@@ -35,130 +41,30 @@ def reference_results(prepared: Prepared, folder: Path | None = None) -> list[di
     return records
 
 
-def _majority(prepared: Prepared) -> dict[str, Any]:
-    begun = time.perf_counter()
-    counts = Counter(row["label"] for row in prepared.rows["train"])
-    total = sum(counts.values())
-    # Of equally common labels the first by name, so that the row is the same on every machine.
-    label = min(counts, key=lambda name: (-counts[name], name))
-    shares = [round(counts[name] / total, 6) for name in prepared.spec.labels]
-    seconds = time.perf_counter() - begun
-
-    def predict(part: str) -> list[dict[str, Any]]:
-        return [
-            {"label": row["label"], "predicted": label, "probabilities": shares}
-            for row in prepared.rows[part]
-        ]
-
-    return _record(prepared, "majority", "Majority class", {"predicted": label}, predict, seconds, None)
-
-
-def _tfidf(prepared: Prepared) -> dict[str, Any]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    texts, gold = _columns(prepared, "train")
-    begun = time.perf_counter()
-    vectors, features = _vectors(texts)
-    best: tuple[float, float, Any] | None = None
-    for strength in STRENGTHS:
-        classifier = LogisticRegression(C=strength, max_iter=2000).fit(features, gold)
-        pipeline = make_pipeline(vectors, classifier)
-        score = _score(prepared, _predict(prepared, pipeline, "validation"))["accuracy"]
-        if best is None or score > best[0]:
-            best = (score, strength, pipeline)
-    seconds = time.perf_counter() - begun
-    assert best is not None
-    _, strength, pipeline = best
-    return _record(
-        prepared,
-        "tfidf",
-        "TF-IDF + logistic regression",
-        {"C": strength, "ngram_range": [1, 2], "sublinear_tf": True, "min_df": vectors.min_df},
-        lambda part: _predict(prepared, pipeline, part),
-        seconds,
-        _latency(pipeline, _columns(prepared, "test")[0]),
-    )
-
-
-def _vectors(texts: Sequence[str]) -> tuple[Any, Any]:
-    """A fitted vectoriser and the features. Where no word stands in two texts, words that stand in one count too."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    for rarest in (2, 1):
-        vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=rarest)
-        try:
-            return vectors, vectors.fit_transform(texts)
-        except ValueError:
-            continue  # no words left
-    vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True)
-    return vectors, vectors.fit_transform(texts)
-
-
-def _predict(prepared: Prepared, pipeline: Any, part: str) -> list[dict[str, Any]]:
-    texts, gold = _columns(prepared, part)
-    known = {label: i for i, label in enumerate(pipeline.classes_)}
-    outcomes = []
-    for label, row in zip(gold, pipeline.predict_proba(texts)):
-        shares = [float(row[known[name]]) if name in known else 0.0 for name in prepared.spec.labels]
-        best = max(range(len(shares)), key=shares.__getitem__)
-        outcomes.append(
-            {
-                "label": label,
-                "predicted": prepared.spec.labels[best],
-                "probabilities": [round(share, 6) for share in shares],
-            }
-        )
-    return outcomes
-
-
-def _latency(pipeline: Any, texts: Sequence[str]) -> float:
-    """Median milliseconds of one text, from its words to its probabilities."""
-    pipeline.predict_proba([texts[0]])
-    times = []
-    for text in texts[:LATENCY_TEXTS]:
-        begun = time.perf_counter()
-        pipeline.predict_proba([text])
-        times.append((time.perf_counter() - begun) * 1000)
-    return sorted(times)[len(times) // 2]
-
-
-def _record(
-    prepared: Prepared,
-    method: str,
-    label: str,
-    options: dict[str, Any],
-    predict: Callable[[str], list[dict[str, Any]]],
-    train_seconds: float,
-    latency_ms: float | None,
+def ask_reference(
+    folder: Path, task: str, task_options: Mapping[str, Any] | None, text: str
 ) -> dict[str, Any]:
-    outcomes = predict("test")
-    return {
-        "method": method,
-        "label": label,
-        "options": options,
-        "metrics": _score(prepared, outcomes),
-        "validation": _score(prepared, predict("validation")),
-        "train_seconds": train_seconds,
-        "latency_ms_p50": latency_ms,
-        "peak_memory_bytes": None,
-        "outcomes": outcomes,
-    }
+    """What the task's yardstick says to one text, from the prepared rows in `folder`."""
+    return _asked(Path(folder), task, canonical_json(dict(task_options or {})))(text)
 
 
-def _score(prepared: Prepared, outcomes: Sequence[dict[str, Any]]) -> dict[str, float]:
-    from workbench import scores
-
-    gold, predicted = scores.numbers(outcomes, prepared.spec.labels)
-    return {
-        "accuracy": scores.accuracy(gold, predicted),
-        "macro_f1": scores.macro_f1(gold, predicted, len(prepared.spec.labels)),
-    }
+def file_name(task: str, task_options: Mapping[str, Any]) -> str:
+    """One file for each way of scoring the same rows: the options of a task that has any say which."""
+    if not task_options:
+        return FILE
+    digest = hashlib.sha256(canonical_json(dict(task_options)).encode()).hexdigest()[:12]
+    return f"references-{task}-{digest}.json"
 
 
-def _columns(prepared: Prepared, part: str) -> tuple[list[str], list[str]]:
-    rows = prepared.rows[part]
-    return [row["text"] for row in rows], [row["label"] for row in rows]
+@functools.lru_cache(maxsize=4)
+def _asked(folder: Path, task: str, options_json: str) -> Callable[[str], dict[str, Any]]:
+    from workbench.data import load_prepared
+
+    known, values = registry.task(task), json.loads(options_json)
+    prepared = load_prepared(folder)
+    records = reference_results(prepared, folder, task, values)
+    record = next(r for r in records if r["method"] == known.yardstick)
+    return known.refer(prepared, known.options.from_dict(values), record)
 
 
 def _read(path: Path) -> list[dict[str, Any]] | None:

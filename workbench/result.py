@@ -89,6 +89,8 @@ class Result:
     latency_ratio: float | None = None
     merged_latency_ratio: float | None = None
     latency_rounds: int | None = None
+    first_token_ms: float | None = None
+    token_ms: float | None = None
     adapter_bytes: int | None = None
     forgetting: float | None = None
     best_step: int | None = None
@@ -96,6 +98,7 @@ class Result:
     live_difference: float | None = None
     per_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     confusion: tuple[tuple[int, ...], ...] = ()
+    per_kind: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     predicted_trainable_parameters: int | None = None
     predicted_peak_memory_bytes: int | None = None
     predicted_seconds: float | None = None

@@ -20,6 +20,8 @@ from safetensors.torch import save_file
 
 from workbench import registry
 from workbench.method import Context, Method, Unsuitable
+from workbench.methods import _low_rank
+from workbench.methods._peft_derived import serve_one_task
 from workbench.models import ModelSource, load_model, quiet
 from workbench.options import Options
 from workbench.pooling import pool_last_real_token
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 RECIPE = "method.json"
 TENSORS = "trained.safetensors"
+# What was taken out of the base before training: PEFT would look for it anew, and need not find the same again.
+START = "start.safetensors"
 PEFT_CONFIG = "adapter_config.json"
 
 
@@ -57,6 +61,8 @@ def save_trained(
             # Asking whether embeddings changed would call the Hub; no method here resizes them.
             model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
+        if start := _start(model):
+            save_file(start, folder / START)
     else:
         save_file(trainable_state(model), folder / TENSORS)
     config = model.get_base_model().config if is_peft(model) else model.config
@@ -105,9 +111,17 @@ def load_trained(
 
 
 def _load_peft(base: Any, folder: Path) -> Any:
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
+    if (folder / START).is_file():
+        config = PeftConfig.from_pretrained(str(folder))
+        config.init_lora_weights = True
+        model = PeftModel.from_pretrained(base, str(folder), is_trainable=False, config=config)
+        with safe_open(folder / START, framework="pt") as file:
+            _low_rank.take_out(model, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        return model
     model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
+    serve_one_task(model)
     if model.active_peft_config.is_prompt_learning:
         pool_last_real_token(model)
     return model
@@ -120,6 +134,11 @@ def _load_own(base: Any, folder: Path, recipe: Mapping[str, Any]) -> Any:
     with safe_open(folder / TENSORS, framework="pt") as file:
         load_trainable_state(model, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     return model
+
+
+def _start(model: Any) -> dict[str, torch.Tensor]:
+    """What the method took out of the base weights, where it did: without it the base alone is another model."""
+    return getattr(model, "workbench_start", {})
 
 
 def trained_bytes(folder: Path) -> int:
@@ -203,7 +222,10 @@ def without_method(model: Any, original: Mapping[str, torch.Tensor] | None = Non
     with contextlib.ExitStack() as stack:
         if original is not None:
             stack.enter_context(_tensors(model, original))
-        if is_peft(model):
+        if start := _start(model):
+            stack.enter_context(_tensors(model, start))
+            stack.enter_context(_heads_off(model))
+        elif is_peft(model):
             stack.enter_context(_peft_off(model))
         else:
             stack.enter_context(
@@ -216,19 +238,31 @@ def without_method(model: Any, original: Mapping[str, torch.Tensor] | None = Non
 def _peft_off(model: Any) -> Iterator[None]:
     """PEFT's disable_adapter, which for prompt methods fails on classifiers and would leave the trained head on."""
     if not model.active_peft_config.is_prompt_learning:
+        frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
         with model.disable_adapter():
             yield
+        for parameter in frozen:  # PEFT switches an adapter on by training all of it
+            parameter.requires_grad_(False)
         return
+    model.forward = model.base_model.forward
+    try:
+        with _heads_off(model):
+            yield
+    finally:
+        del model.forward
+
+
+@contextlib.contextmanager
+def _heads_off(model: Any) -> Iterator[None]:
+    """The base's own head in place of the trained copy."""
     from peft.utils import ModulesToSaveWrapper
 
     heads = [module for module in model.modules() if isinstance(module, ModulesToSaveWrapper)]
-    model.forward = model.base_model.forward
     for head in heads:
         head.enable_adapters(False)
     try:
         yield
     finally:
-        del model.forward
         for head in heads:
             head.enable_adapters(True)
 

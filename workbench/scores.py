@@ -1,4 +1,4 @@
-"""Scores of predicted labels over scikit-learn, and the same as `evaluate` metrics that need no Hub.
+"""Scores of predicted labels over scikit-learn; these and the scores of texts as `evaluate` metrics that need no Hub.
 
 The libraries are imported when the first score is asked for; `evaluate` brings torch, the plain functions don't.
 """
@@ -54,23 +54,36 @@ def confusion(outcomes: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> t
 
 @functools.cache
 def metric(name: str) -> Any:
-    """`accuracy` or `macro_f1` as an evaluate.Metric; `evaluate.load` would ask the Hub for its script."""
+    """A score as an evaluate.Metric; `evaluate.load` would ask the Hub for its script.
+
+    `accuracy` and `macro_f1` take numbers; `exact_match`, `bleu`, `rouge_l` and `chrf` take texts with a list of
+    references for each.
+    """
     import datasets
     import evaluate
 
-    formulas: dict[str, Callable[..., float]] = {"accuracy": accuracy, "macro_f1": macro_f1}
+    from workbench import text_scores
+
+    of_labels: dict[str, Callable[..., float]] = {"accuracy": accuracy, "macro_f1": macro_f1}
+    number, text = datasets.Value("int64"), datasets.Value("string")
+    features = (
+        {"predictions": number, "references": number}
+        if name in of_labels
+        else {"predictions": text, "references": datasets.Sequence(text)}
+    )
 
     class Score(evaluate.Metric):
         def _info(self) -> Any:
-            number = datasets.Value("int64")
             return evaluate.MetricInfo(
                 description=name,
                 citation="",
                 inputs_description="",
-                features=datasets.Features({"predictions": number, "references": number}),
+                features=datasets.Features(features),
             )
 
         def _compute(self, predictions: Any, references: Any, **options: Any) -> dict[str, float]:
-            return {name: formulas[name](references, predictions, **options)}
+            if name in of_labels:
+                return {name: of_labels[name](references, predictions, **options)}
+            return {name: text_scores.FORMULAS[name](predictions, references, **options)}
 
     return Score(keep_in_memory=True)

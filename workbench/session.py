@@ -2,54 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from workbench import background
+from workbench import background, registry
 from workbench.presets import Preset, plan
+from workbench.spec import RunSpec
 from workbench.store import Store
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
+    from workbench.data.augment import Say
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """What was queued: the setting's id and the runs in order."""
+    """What was queued: the setting's id (with learning-curve subsets that of the largest, `setting_ids` of all, smallest
+    first) and the runs in order."""
 
     setting_id: str
     run_ids: tuple[str, ...]
+    setting_ids: tuple[str, ...] = ()
 
 
-def prepare_data(store: Store, preset: Preset) -> Prepared:
-    """Read, check, repair and split the preset's data, and keep the rows in the store so that runs can be repeated."""
-    from workbench.data import prepare, save_prepared
+def prepare_data(store: Store, preset: Preset, progress: Say | None = None) -> list[Prepared]:
+    """Read, check, repair and split the preset's data, and keep the rows in the store so that runs can be repeated. One
+    preparation for each size of the preset's subsets."""
+    from workbench.data import prepare_subsets, save_prepared
 
     arguments = dict(preset.data)
-    prepared = prepare(arguments.pop("source"), **arguments)
-    save_prepared(prepared, store.data_folder(prepared.spec.fingerprint))
-    return prepared
+    if preset.task != "classification":
+        arguments["task"] = preset.task
+    subsets = arguments.pop("subsets", ())
+    found = prepare_subsets(arguments.pop("source"), subsets=subsets, progress=progress, **arguments)
+    for prepared in found:
+        save_prepared(prepared, store.data_folder(prepared.spec.fingerprint))
+    return found
 
 
 def submit(
     store: Store,
     preset: Preset,
     *,
-    prepared: Prepared | None = None,
+    prepared: Sequence[Prepared] | None = None,
     seeds: Sequence[int] | None = None,
     owner: str = "",
     key: str | None = None,
+    progress: Say | None = None,
 ) -> Submitted:
     """Queue every run of a preset. Bad data or an unknown model is a ValueError, and nothing is queued then."""
-    prepared = prepared or prepare_data(store, preset)
+    prepared = prepared or prepare_data(store, preset, progress)
     revision = model_revision(preset.model, store)
-    specs = plan(preset, prepared, model_revision=revision, seeds=seeds)
+    plans = [_planned(store, preset, one, revision, seeds) for one in prepared]
+    ids = store.add([spec for specs in plans for spec in specs], owner=owner, key=key)
+    setting_ids = tuple(specs[0].setting.id for specs in plans)
+    return Submitted(setting_ids[-1], tuple(ids), setting_ids)
+
+
+def _planned(
+    store: Store, preset: Preset, prepared: Prepared, revision: str | None, seeds: Sequence[int] | None
+) -> list[RunSpec]:
+    """The runs on one preparation, its references scored."""
+    fingerprint, task = prepared.spec.fingerprint, preset.task
+    # A task without options has nothing that the model or the data would have to say.
+    options = dict(preset.task_options)
+    if registry.task(task).options.facts():
+        options = background.call(
+            "workbench.session:complete_options",
+            str(store.folder),
+            fingerprint,
+            task,
+            options,
+            preset.model,
+            revision,
+            pool="estimate",
+        )
+    specs = plan(preset, prepared, model_revision=revision, seeds=seeds, task_options=options)
     background.call(
-        "workbench.session:compute_references", str(store.folder), prepared.spec.fingerprint, pool="estimate"
+        "workbench.session:compute_references", str(store.folder), fingerprint, task, options, pool="estimate"
     )
-    ids = store.add(specs, owner=owner, key=key)
-    return Submitted(specs[0].setting.id, tuple(ids))
+    return specs
 
 
 def model_revision(model: str, store: Store) -> str | None:
@@ -64,10 +97,33 @@ def resolve_revision(model: str, store_folder: str) -> str | None:
     return resolve(model, store=Store(store_folder)).revision
 
 
-def compute_references(store_folder: str, fingerprint: str) -> None:
-    """Score the majority class and TF-IDF once for these rows, away from the page."""
+def complete_options(
+    store_folder: str,
+    fingerprint: str,
+    task: str,
+    options: Mapping[str, Any],
+    model: str,
+    revision: str | None,
+) -> dict[str, Any]:
+    """The task's options with what only the model and the data can say; ValueError where they don't go together."""
+    from workbench.data import load_prepared
+    from workbench.models import load_tokenizer, resolve
+
+    store, known = Store(store_folder), registry.task(task)
+    tokenizer = load_tokenizer(resolve(model, store=store, revision=revision), store=store)
+    rows = load_prepared(store.data_folder(fingerprint)).rows
+    return known.complete(known.options.from_dict(options), tokenizer, rows).to_dict()
+
+
+def compute_references(
+    store_folder: str,
+    fingerprint: str,
+    task: str = "classification",
+    task_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Score the task's references once for these rows, away from the page."""
     from workbench.data import load_prepared
     from workbench.references import reference_results
 
     folder = Store(store_folder).data_folder(fingerprint)
-    reference_results(load_prepared(folder), folder)
+    reference_results(load_prepared(folder), folder, task, task_options)

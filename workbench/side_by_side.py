@@ -1,65 +1,44 @@
-"""One text before one model at a time: a run, its base, or TF-IDF. Called in a child process, so that the page stays light."""
+"""One text before one model at a time: a run, its base, or a reference. Called in a child process, so that the page stays light."""
 
 from __future__ import annotations
 
-import functools
-import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from workbench.store import Store
 
 BASE, TFIDF = "base", "tfidf"
+REFERENCES = (TFIDF, "nearest")
 
 
-def ask(store_folder: str, who: str, run_id: str, text: str) -> dict[str, Any]:
-    """The answer of the run, of its base (`who` is "base") or of TF-IDF on the run's data (`who` is "tfidf")."""
+def ask(
+    store_folder: str, who: str, run_id: str, text: str, options: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The answer of the run, of its base (`who` is "base"), or of the reference of its task ("tfidf" or "nearest").
+
+    `options` change how the task answers: the decoding of a generated text.
+    """
     from workbench.inference import answer
 
     store = Store(store_folder)
-    if who == TFIDF:
-        return _tfidf_answer(store.data_folder(store.run(run_id).spec.setting.data.fingerprint), text)
+    if who in REFERENCES:
+        return _reference_answer(store, run_id, text)
     if who == BASE:
-        return answer(store, [run_id], text, with_base=True)[0]
-    return answer(store, [run_id], text, with_base=False)[0]
+        return answer(store, [run_id], text, with_base=True, options=options)[0]
+    return answer(store, [run_id], text, with_base=False, options=options)[0]
 
 
-def _tfidf_answer(folder: Path, text: str) -> dict[str, Any]:
-    pipeline = _tfidf(folder)
-    pipeline.predict_proba([text])
-    begun = time.perf_counter()
-    shares = pipeline.predict_proba([text])[0]
-    ms = (time.perf_counter() - begun) * 1000
-    probabilities = {str(name): float(share) for name, share in zip(pipeline.classes_, shares)}
+def _reference_answer(store: Store, run_id: str, text: str) -> dict[str, Any]:
+    from workbench import registry
+    from workbench.references import ask_reference
+
+    setting = store.run(run_id).spec.setting
+    folder = store.data_folder(setting.data.fingerprint)
+    found = ask_reference(folder, setting.task, setting.task_options, text)
     return {
-        "run_id": TFIDF,
-        "label": max(probabilities, key=probabilities.__getitem__),
-        "probabilities": probabilities,
-        "ms": ms,
+        "run_id": registry.task(setting.task).yardstick,
+        **found,
         "live": None,
         "truncated": False,
         "reason": None,
     }
-
-
-@functools.lru_cache(maxsize=4)
-def _tfidf(folder: Path) -> Any:
-    """The reference row's pipeline once more: its record says how it was made."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    from workbench.data import load_prepared
-    from workbench.references import reference_results
-
-    prepared = load_prepared(folder)
-    options = next(r for r in reference_results(prepared, folder) if r["method"] == TFIDF)["options"]
-    vectors = TfidfVectorizer(
-        ngram_range=tuple(options["ngram_range"]),
-        sublinear_tf=options["sublinear_tf"],
-        min_df=options["min_df"],
-    )
-    rows = prepared.rows["train"]
-    return make_pipeline(vectors, LogisticRegression(C=options["C"], max_iter=2000)).fit(
-        [row["text"] for row in rows], [row["label"] for row in rows]
-    )

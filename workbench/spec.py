@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from workbench import optimizers
+
 BUDGET_KINDS = ("epochs", "steps", "seconds")
 SCHEDULES = ("linear", "cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-OPTIMIZERS = ("adamw_torch_fused", "adamw_torch", "adafactor", "lion_32bit", "adamw_8bit", "lion_8bit")
+OPTIMIZERS = tuple(optimizers.BY_NAME)
 
 
 def canonical_json(value: Any) -> str:
@@ -42,7 +44,9 @@ class DataSpec:
     two runs saw the same data; the other fields say how to get there again.
 
     `source` is a bundled name, a path or a Hub id; `parts` maps train/validation/test to their own files.
-    `fixes` are the doctor's repairs in the order applied. `train_rows` etc. draw a subset by `split_seed`.
+    `fixes` are the doctor's repairs in the order applied. `train_rows` etc. draw a subset by `split_seed`. For tasks on
+    free text `format` is how rows are given, `columns` those chosen by role, `fill` the words for placeholders. `mix` are
+    further data sets joined with the source, `augment` what made new training rows, by the name of the augmenter.
     """
 
     source: str
@@ -60,12 +64,21 @@ class DataSpec:
     encoding: str | None = None
     skip_broken: bool = False
     revision: str | None = None
+    task: str = "classification"
+    format: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    fill: Mapping[str, str] = field(default_factory=dict)
+    mix: tuple[Mapping[str, Any], ...] = ()
+    augment: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything that must be equal for two runs to be compared. `id` is a hash of it."""
+    """Everything that must be equal for two runs to be compared. `id` is a hash of it.
+
+    `task_options` are the task's own options, all of them, defaults included; empty where the task has none.
+    """
 
     data: DataSpec
     model: str
@@ -85,6 +98,7 @@ class Setting:
     gradient_clip: float = 1.0
     evaluations: int = 4
     early_stopping: int | None = None
+    task_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, choices in (("precision", PRECISIONS), ("schedule", SCHEDULES), ("optimizer", OPTIMIZERS)):
@@ -110,19 +124,26 @@ class Setting:
     @property
     def id(self) -> str:
         """16 hex digits. Where the rows came from does not count, what they are does."""
-        values = asdict(self)
+        values = self._values()
         values["data"] = {"fingerprint": self.data.fingerprint, "labels": list(self.data.labels)}
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        return json.loads(canonical_json(asdict(self)))
+        return json.loads(canonical_json(self._values()))
+
+    def _values(self) -> dict[str, Any]:
+        """What a task without options leaves empty is not there, so that its settings keep their ids."""
+        values = asdict(self)
+        if not values["task_options"]:
+            del values["task_options"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`; fields that this version does not know are an error."""
         values = dict(values)
         data = dict(values.pop("data"))
-        for name in ("labels", "fixes"):
+        for name in ("labels", "fixes", "mix"):
             data[name] = tuple(data.get(name) or ())
         known = {f.name for f in fields(cls)}
         if extra := set(values) - known:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from workbench import checkpoints, evaluate, measure, models, saving, scores
+from workbench import checkpoints, evaluate, measure, models, saving
 from workbench.build import Built, Encoded, Plan, apply_method, encode, load_base, plan_run
 from workbench.callbacks import BEST, PROGRESS, Cancelled, Emit, Job, RunTrainer, TrainingFailed
 from workbench.environment import environment
@@ -91,15 +91,7 @@ def train(
 def _run(job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, lease_seconds: float) -> Result:
     plan = job.plan
     progress, validation, earlier_seconds, process_peak = _fit(job, built, encoded, resume)
-    test = evaluate.predict(
-        built.model,
-        plan.task,
-        encoded.rows["test"],
-        labels=plan.labels,
-        device=plan.device,
-        precision=plan.precision,
-        tick=job.breathe,
-    )
+    test = plan.task.predict(plan.live(built.model, tick=job.breathe), encoded.rows["test"])
     write_outcomes(job.folder / VALIDATION_OUTCOMES, validation)
     write_outcomes(job.folder / OUTCOMES, test)
     measured = _measure(job, built, encoded, progress, lease_seconds)
@@ -113,7 +105,7 @@ def _run(job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, le
     }
     return replace(
         measured,
-        metrics=plan.task.score(test, plan.labels),
+        metrics=plan.task.score(test, plan.labels, plan.task_options),
         validation=dict(progress.best_metrics),
         trainable_parameters=built.counts.trainable,
         head_parameters=built.counts.head,
@@ -129,10 +121,9 @@ def _run(job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, le
         samples_per_second=progress.samples / progress.seconds,
         tokens_per_second=progress.tokens / progress.seconds,
         best_step=progress.best_step,
-        per_label=scores.by_label(test, plan.labels),
-        confusion=scores.confusion(test, plan.labels),
-        notes=(*_cut_notes(encoded), *measured.notes),
+        notes=(*encoded.notes, *measured.notes),
         environment=environment(plan.device, plan.precision) | conditions,
+        **plan.task.details(test, plan.labels),
     )
 
 
@@ -147,7 +138,7 @@ def _fit(
     progress = _progress(plan, checkpoint)
     earlier_seconds = progress.wall_seconds
     _check_room(job, built)
-    for note in _cut_notes(encoded):
+    for note in encoded.notes:
         job.emit("warning", {"message": note})
     job.emit("started", _started(job, built, progress))
     trainer = RunTrainer(job, built.model, progress)
@@ -156,14 +147,8 @@ def _fit(
     trainer.accelerator.unwrap_model(built.model, keep_fp32_wrapper=False)
     saving.load_trainable_state(built.model, load_file(job.folder / BEST))
     built.model.eval()
-    outcomes = trainer.best_outcomes or evaluate.predict(
-        built.model,
-        plan.task,
-        job.validation,
-        labels=plan.labels,
-        device=plan.device,
-        precision=plan.precision,
-        tick=job.breathe,
+    outcomes = trainer.best_outcomes or plan.task.validate(
+        plan.live(built.model, tick=job.breathe), job.validation
     )
     peak = measure.process_peak_bytes() if has_peak else None
     del trainer
@@ -242,8 +227,8 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
         source=plan.source,
     )
     base = load_base(plan)
-    texts = measure.typical_texts(encoded.rows["test"], evaluate.pad_id(base))
-    proof = _prove(built, base, texts[:PROOF_TEXTS], plan.device)
+    texts = plan.task.probes(encoded.rows["test"], evaluate.pad_id(base))
+    proof = _prove(plan, built, base, texts[:PROOF_TEXTS])
     job.breathe()
     timed, notes = _latency(job, built.model, base, texts, lease_seconds)
     if not proof.live:
@@ -259,6 +244,8 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
         latency_ratio=timed.ratio if timed else None,
         merged_latency_ratio=timed.merged_ratio if timed else None,
         latency_rounds=timed.rounds if timed else None,
+        first_token_ms=timed.own.get("first_token_ms") if timed else None,
+        token_ms=timed.own.get("token_ms") if timed else None,
         adapter_bytes=saving.trained_bytes(trained),
         live=proof.live,
         live_difference=proof.difference,
@@ -267,10 +254,11 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
 
 
 def _prove(
-    built: Built, base: Any, texts: Sequence[Mapping[str, torch.Tensor]], device: str
+    plan: Plan, built: Built, base: Any, texts: Sequence[Mapping[str, torch.Tensor]]
 ) -> measure.Proof:
     def logits(model: Any) -> torch.Tensor:
-        return torch.cat([evaluate.logits(model, text, device, "float32") for text in texts])
+        live = plan.live(model, precision="float32")
+        return torch.cat([plan.task.logits(live, text) for text in texts])
 
     on, plain = logits(built.model), logits(base)
     with saving.without_method(built.model, built.original):
@@ -291,14 +279,13 @@ def _latency(
     timed = {"base": base, "method": model}
     if plan.method.mergeable:
         timed["merged"] = saving.merge(model)
-    forwards = {
-        name: measure.forward_once(one, texts, plan.device, plan.precision) for name, one in timed.items()
-    }
+    forwards = {name: plan.task.timed(plan.live(one), texts) for name, one in timed.items()}
+    rounds = plan.task.latency_rounds
     if job.lease is None:
-        return measure.latency(forwards), ()
+        return measure.latency(forwards, rounds=rounds), ()
     try:
         with job.lease.exclusive(lease_seconds):
-            return measure.latency(forwards), ()
+            return measure.latency(forwards, rounds=rounds), ()
     except LeaseTimeout:
         note = f"Latency was not measured: other runs did not pause within {lease_seconds:g} s."
         return None, (note,)
@@ -335,22 +322,22 @@ def _memory_reason(setting: Setting, device: str | None) -> Reason:
     return Reason("out_of_memory", f"{where} ran out of memory at batch_size {setting.batch_size}: {advice}.")
 
 
-def _cut_notes(encoded: Encoded) -> tuple[str, ...]:
-    return tuple(
-        f"{count:,} of {len(encoded.rows[part]):,} {part} texts are longer than {encoded.max_length} tokens and were cut."
-        for part, count in encoded.cut.items()
-        if count
-    )
-
-
 def write_outcomes(path: Path, outcomes: Sequence[evaluate.Outcome]) -> None:
     """One JSON line per row, in the order of the rows."""
     part = path.with_name(f".{path.name}")
     with part.open("w", encoding="utf-8") as file:
         for outcome in outcomes:
-            rounded = [round(p, 6) for p in outcome["probabilities"]]
-            file.write(json.dumps({**outcome, "probabilities": rounded}, ensure_ascii=False) + "\n")
+            file.write(json.dumps(_rounded(outcome), ensure_ascii=False) + "\n")
     part.replace(path)
+
+
+def _rounded(outcome: evaluate.Outcome) -> evaluate.Outcome:
+    return {
+        name: [round(one, 6) for one in value]
+        if isinstance(value, list) and value and isinstance(value[0], float)
+        else value
+        for name, value in outcome.items()
+    }
 
 
 def read_outcomes(path: Path) -> list[evaluate.Outcome]:

@@ -12,7 +12,7 @@ from tests.conftest import CHROMIUM, FLAGS
 from workbench.cli import main as workbench
 
 PICTURES = ROOT / "assets" / "pictures"
-WIDTH = 1280
+WIDTH = 1440
 QUESTION = "Everyone told me to expect a mess, but not for one minute did I regret going there."
 
 
@@ -38,9 +38,7 @@ def tour(page: Page) -> None:
     """Every tab, with real runs behind it."""
     page.get_by_role("tab", name="Data").first.wait_for()
     page.wait_for_timeout(3000)
-    page.locator(".wb-data-card, .wb-data button, [data-key=reviews]").filter(
-        has_text="reviews"
-    ).first.click()
+    page.locator("[data-action=choose][data-key=reviews]").first.click()
     page.get_by_role("button", name="Next: choose methods").wait_for(timeout=90_000)
     take(page, "data", 1240)
     open_tab(page, "Methods")

@@ -71,7 +71,7 @@ def test_no_labels(tmp_path: Path) -> None:
 def test_conversations_are_no_table(tmp_path: Path) -> None:
     items = [{"messages": [{"role": "user", "content": text}]} for text in TEXTS]
     with pytest.raises(DataError, match="lists or objects in messages"):
-        data.read(write(tmp_path / "a.json", json.dumps(items)))
+        data.guess_columns(data.read(write(tmp_path / "a.json", json.dumps(items))))
 
 
 def test_a_label_column_of_free_text_blocks(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def test_load_reads_tables_only(tmp_path: Path) -> None:
     folder.mkdir()
     table().to_parquet(str(folder / "train.parquet"))
     grids = hub.load(str(folder), data.Limits())
-    assert grids["train"].columns == ("text", "label")
+    assert grids["train"].columns == ("text", "label", "scores")
+    assert grids["train"].nested == {"scores"}
     assert grids["train"].rows[1][1] == "good"
     images = tmp_path / "texts"
     images.mkdir()

@@ -304,15 +304,14 @@ def test_wrong_parts_are_named(tmp_path: Path) -> None:
 
 
 def test_bundled_sets_are_read_by_name_and_typos_are_answered() -> None:
-    from workbench.data.bundled import bundled_folders
-
-    assert bundled_folders(), "bundled data sets are shipped"
-    for name in bundled_folders():
-        report = data.check(name)
+    assert data.bundled(), "bundled data sets are shipped"
+    for card in data.bundled():
+        fill = {name: "Robin" for name in card.more.get("placeholders", ())}
+        report = data.check(card.name, task=card.task, fill=fill)
         assert not report.blocks, report.to_text()
-        assert set(report.parts) == {"train", "validation", "test"}
-        with pytest.raises(DataError, match=f"did you mean {name}"):
-            data.read(name[:-1])
+        assert report.parts == card.rows
+        with pytest.raises(DataError, match=f"did you mean {card.name}"):
+            data.read(card.name[:-1])
 
 
 def test_a_card_is_read_with_what_else_it_says(tmp_path: Path) -> None:

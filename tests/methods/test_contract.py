@@ -3,12 +3,15 @@
 import pytest
 
 from tests.methods import contract
-from tests.tiny import LAYOUTS
+from tests.tiny import DECODERS, LAYOUTS, MIXTURES
 from workbench import registry
 
 METHODS = registry.methods()
-# Every method on the layout of the embedded model and on an encoder; the others get the checks that layouts break.
-CLOSELY = ("qwen2", "bert")
+# Every method on a decoder that writes and on an encoder that classifies; the other pairs take minutes.
+CLOSELY = (("qwen2", "generation"), ("bert", "classification"))
+ALL = [(layout, "classification") for layout in (*LAYOUTS, *MIXTURES) if layout != "olmoe"] + [
+    (layout, "generation") for layout in (*DECODERS, *MIXTURES)
+]
 
 
 def test_methods_were_found():
@@ -21,22 +24,21 @@ def test_card_and_options(method):
     contract.check_options(method)
 
 
-@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("layout", CLOSELY)
+@pytest.mark.parametrize(("layout", "task"), CLOSELY)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_contract(method, layout, check):
-    check(method, layout)
+def test_contract(method, layout, task, tmp_path):
+    contract.check_all(contract.trial(method, layout, task), tmp_path)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS.values() if m.family == "experts"], ids=lambda method: method.name
+)
+def test_contract_on_a_mixture(method, tmp_path):
+    contract.check_all(contract.trial(method, "qwen3_moe", "generation"), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("layout", "task"), [pair for pair in ALL if pair not in CLOSELY])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_a_saved_result_loads_back(method, layout, tmp_path):
-    contract.check_saving(method, layout, tmp_path)
-
-
-@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout not in CLOSELY])
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_other_layouts(method, layout):
-    contract.check_training(method, layout)
-    contract.check_padding(method, layout)
-    contract.check_merging(method, layout)
+def test_other_layouts(method, layout, task, tmp_path):
+    contract.check_all(contract.trial(method, layout, task), tmp_path)

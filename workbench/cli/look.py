@@ -8,14 +8,15 @@ from typing import Any
 
 from workbench import registry
 from workbench.cli.printing import print_json, print_table, say
+from workbench.fitting import methods_that_fit
 from workbench.home import default_store
 from workbench.method import Method, card_parts
-from workbench.result import STATES
+from workbench.result import STATES, Run
 from workbench.store import Store
 
 
 def methods(arguments: argparse.Namespace) -> int:
-    """Without --model no deep-learning library is imported."""
+    """Without --model no deep-learning library is loaded."""
     if arguments.card:
         return _card(registry.method(arguments.card), arguments.json)
     if arguments.task:
@@ -23,9 +24,10 @@ def methods(arguments: argparse.Namespace) -> int:
     found = [m for m in registry.methods().values() if not arguments.task or arguments.task in m.tasks]
     reasons: dict[str, str | None] = dict.fromkeys(m.name for m in found)
     if arguments.model:
-        from workbench import estimate
-
-        reasons |= estimate.usable(arguments.model, arguments.task or "classification")
+        fit, note = methods_that_fit(default_store(), arguments.model, arguments.task or "classification")
+        reasons = {name: fit[name] for name in reasons}
+        if note:
+            say(f"workbench: {note}")
     rows = [
         {
             "name": m.name,
@@ -146,13 +148,13 @@ def runs(arguments: argparse.Namespace) -> int:
     if not found:
         say("no runs yet: `workbench run quickstart` makes the first")
         return 0
-    header = ["run", "state", "method", "seed", "setting", "progress", "accuracy", "reason"]
+    header = ["run", "state", "method", "seed", "setting", "progress", "score", "reason"]
     print_table(header, [_run_line(run) for run in found], right=(3, 6))
     return 0
 
 
-def _run_line(run: Any) -> list[Any]:
-    accuracy = run.result.metrics.get("accuracy") if run.result else None
+def _run_line(run: Run) -> list[Any]:
+    name, score = headline(run)
     return [
         run.id,
         run.state,
@@ -160,9 +162,18 @@ def _run_line(run: Any) -> list[Any]:
         run.spec.seed,
         run.spec.setting.id,
         f"{run.step}/{run.steps}" if run.steps else "",
-        f"{accuracy * 100:.1f}" if accuracy is not None else "",
+        f"{name} {score * 100:.1f} %" if score is not None else "",
         run.reason.message if run.reason else "",
     ]
+
+
+def headline(run: Run) -> tuple[str, float | None]:
+    """The name and value of the score that a run's setting ranks by."""
+    from workbench.compare import judged_by
+    from workbench.metric import metric
+
+    name = judged_by(run.spec.setting)
+    return metric(name).title, run.result.metrics.get(name) if run.result else None
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -222,15 +233,38 @@ def infer(arguments: argparse.Namespace) -> int:
     for run in chosen:
         if run.state != "finished":
             raise ValueError(f"run {run.id} is {run.state}: only finished runs can answer")
-    answers = answer(store, [run.id for run in chosen], arguments.text)
+    options = _task_options(chosen, dict(_pairs(arguments.option, "--option")))
+    answers = answer(store, [run.id for run in chosen], arguments.text, options=options)
     if arguments.json:
-        print_json({"text": arguments.text, "answers": answers})
+        print_json({"text": arguments.text, "options": options, "answers": answers})
         return 0
     labels = {run.id: f"{run.label} seed {run.spec.seed}" for run in chosen}
+    if any("text" in a for a in answers):
+        for a in answers:
+            print(
+                f"{labels.get(a['run_id'], 'base')}  {_told(a)}\n{a.get('text') or a.get('reason') or ''}\n"
+            )
+        return 0
     print_table(
         ["", "label", "probability", "ms", ""], [_answer_line(a, labels) for a in answers], right=(2, 3)
     )
     return 0
+
+
+def _task_options(runs: list[Run], given: dict[str, str]) -> dict[str, Any]:
+    """`--option max_new_tokens=20`, read as the task's options are."""
+    if not given or not runs:
+        return {}
+    known = registry.task(runs[0].spec.setting.task).options
+    values = known.from_text(given).to_dict()
+    return {name: values[name] for name in given}
+
+
+def _told(answer: dict[str, Any]) -> str:
+    if answer.get("tokens") is None:
+        return ""
+    end = "" if answer.get("ended") else ", cut at the limit"
+    return f"({answer['tokens']} tokens{end}, {answer['ms']:.0f} ms)"
 
 
 def _answer_line(answer: dict[str, Any], labels: dict[str, str]) -> list[Any]:

@@ -118,7 +118,14 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
     infer = add("infer", look.infer, "one text through several finished runs and the base, side by side")
     infer.add_argument("--runs", required=True, metavar="ID[,ID]")
-    infer.add_argument("--text", required=True)
+    infer.add_argument("--text", required=True, help="the text that is judged, or the prompt that is answered")
+    infer.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="how a generated text is decoded: max_new_tokens=20, do_sample=true, decoding_seed=1 ...",
+    )
 
     pretrain_command.add(add)
 

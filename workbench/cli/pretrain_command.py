@@ -66,17 +66,9 @@ def pretrain(arguments: argparse.Namespace) -> int:
 
 
 def _print(out: Path, report: Mapping[str, Any]) -> None:
-    masked = report["objective"] == "masked"
-    head = ["held-out source", "nats per token", "hidden tokens found" if masked else "bits per byte"]
-    rows = [
-        [
-            name,
-            f"{one['nats_per_token']:.3f}",
-            f"{one['token_accuracy']:.1%}" if masked else f"{one['bits_per_byte']:.3f}",
-        ]
-        for name, one in report["heldout"].items()
-    ]
-    print_table(head, rows, right=(1, 2))
+    head = ["held-out source", "nats per token", "score"]
+    rows = [[name, f"{one['nats_per_token']:.3f}", _main(one)] for name, one in report["heldout"].items()]
+    print_table(head, rows, right=(1,))
     print(
         f"{out}: {report['parameters']:,} weights, {report['tokens'] / 1e6:.1f}M tokens in"
         f" {report['seconds'] / 60:.1f} minutes, {report['tokens_per_second']:,.0f} tokens a second"
@@ -139,9 +131,11 @@ class _Bar:
 
 
 def _main(score: Mapping[str, Any]) -> str:
+    if "exact_match" in score:
+        return f"{score['exact_match']:.1%} answered right"
     bits = score.get("bits_per_byte")
     return (
-        f"{bits:.3f} bits per byte" if bits is not None else f"{score['token_accuracy']:.1%} of hidden tokens"
+        f"{bits:.3f} bits per byte" if bits is not None else f"{score['token_accuracy']:.1%} of tokens found"
     )
 
 

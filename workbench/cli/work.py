@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from workbench import presets
-from workbench.cli.look import _pairs, find_run
+from workbench.cli.look import _pairs, find_run, headline
 from workbench.cli.printing import print_json, say
 from workbench.home import default_store
 from workbench.result import Run
@@ -96,8 +96,8 @@ def _ended(run: Run) -> str:
     who = f"{run.label}, seed {run.spec.seed}"
     if run.state != "finished" or run.result is None:
         return f"{who}: {run.state}: {run.reason.message if run.reason else ''}"
-    accuracy = run.result.metrics.get("accuracy")
-    score = f"accuracy {accuracy * 100:.1f} %, " if accuracy is not None else ""
+    name, value = headline(run)
+    score = f"{name} {value * 100:.1f} %, " if value is not None else ""
     return f"{who}: {score}{run.result.train_seconds or 0:.0f} s of training"
 
 

@@ -32,16 +32,25 @@ class BundledCard:
         return sum(self.rows.values())
 
 
-def bundled(folder: Path | None = None) -> list[BundledCard]:
-    """The cards of all bundled data sets, by name; one for a task that this version does not have is left out."""
+def bundled(folder: Path | None = None, *, every: bool = False) -> list[BundledCard]:
+    """The cards of all bundled data sets, by name; `every` includes those for a task that this version does not have."""
     root = folder or home.shipped("assets") / "datasets"
     cards = [_card(path) for path in sorted(root.glob("*/card.json"))]
-    return [card for card in cards if card.task in registry.tasks()]
+    return [card for card in cards if every or card.task in registry.tasks()]
 
 
 def bundled_folders() -> dict[str, Path]:
     """name -> folder of every bundled data set."""
     return {card.name: card.folder for card in bundled()}
+
+
+def card_of(folder: Path) -> Mapping[str, Any]:
+    """What the card.json of a folder says; nothing where there is none that can be read."""
+    try:
+        values = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _card(path: Path) -> BundledCard:

@@ -20,6 +20,18 @@ PAIRS = (
     ("text_a", "text_b"), ("sent1", "sent2"), ("s1", "s2"), ("question", "sentence"), ("question", "passage"),
     ("query", "passage"),
 )  # fmt: skip
+# What is asked and what is to be answered; the first pair is the format's own.
+PROMPT_COMPLETION_PAIRS = (
+    ("prompt", "completion"), ("prompt", "response"), ("prompt", "output"), ("prompt", "answer"), ("prompt", "target"),
+    ("instruction", "response"), ("question", "answer"), ("question", "response"), ("question", "output"),
+    ("problem", "solution"), ("query", "response"), ("query", "answer"), ("input", "output"), ("input", "target"),
+    ("inputs", "targets"), ("source", "target"), ("src", "tgt"), ("text", "summary"), ("document", "summary"),
+    ("dialogue", "summary"), ("article", "highlights"), ("article", "summary"), ("context", "response"),
+    ("meaning_representation", "target"), ("meaning_representation", "human_reference"), ("mr", "ref"),
+    ("prompt", "chosen"), ("text", "target"), ("q", "a"),
+    ("提示", "回答"), ("问题", "答案"), ("问题", "回答"), ("问", "答"), ("指令", "输出"), ("输入", "输出"), ("原文", "译文"),
+    ("原文", "摘要"), ("文章", "摘要"), ("正文", "摘要"), ("文本", "摘要"), ("内容", "摘要"),
+)  # fmt: skip
 PARTS = {
     "train": "train", "training": "train", "trn": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",

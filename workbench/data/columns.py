@@ -33,7 +33,13 @@ def guess_columns(raw: RawData, *, text: str | None = None, label: str | None = 
     """The text and the label column of the main part. DataError (columns) says what was found when they aren't clear."""
     frame = next(iter(raw.parts.values()))
     where = next(iter(raw.files.values()), raw.source)
-    columns = list(raw.columns)
+    columns = list(raw.flat_columns)
+    if not columns:
+        raise DataError(
+            f"{where} holds lists or objects in {', '.join(raw.columns)} (conversations?); classification needs one"
+            " text and one label for each row",
+            code="columns",
+        )
     for given in (text, label):
         if given is not None and given not in columns:
             raise DataError(f"{where}: {unknown_names('column', [given], columns)}", code="columns")
@@ -68,9 +74,11 @@ def labelled(raw: RawData, *, text: str | None = None, label: str | None = None)
     """The rows of every part; a validation or test part without labels is left out, and a note says so."""
     text, label = guess_columns(raw, text=text, label=label)
     notes: list[str] = []
+    if raw.nested:
+        notes.append(f"{raw.source}: {', '.join(sorted(raw.nested))} left out (lists or objects, not texts)")
     parts: dict[str, list[Row]] = {}
     for number, (part, frame) in enumerate(raw.parts.items()):
-        columns = [name for name in frame.columns if name != LINE]
+        columns = [name for name in frame.columns if name != LINE and name not in raw.nested]
         own_label = label if label in columns else _only(columns, LABEL_NAMES)
         if number and (own_label is None or set(frame[own_label].str.strip()) <= _WITHOUT_LABEL):
             notes.append(f"the {part} part ({raw.files.get(part, part)}) has no labels and is left out")

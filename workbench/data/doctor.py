@@ -2,91 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from workbench.data import label_checks, lengths, row_checks
-from workbench.data.clean import Row, apply_fixes, check_fixes
-from workbench.data.columns import labelled
+from workbench.data import lengths, row_checks
+from workbench.data.data_tasks import DataTask, data_task
+from workbench.data.diagnosis import Asked, Guess, Record, note
 from workbench.data.faults import SHOWN_LINES, DataError, Fault, shown
-from workbench.data.fingerprint import fingerprint, in_order
 from workbench.data.limits import Limits
 from workbench.data.open import RawData, read
-from workbench.data.report import Report
-from workbench.data.split import Split, asked_rows, carve, missing_parts, rebalance, subset
-from workbench.data.table import Table, where
+from workbench.data.report import Lengths, Report
+from workbench.data.split import Split
 
 _PREVIEWED = 20
-# What the report says when a check finds nothing, and the check. A label check that blocks ends its list.
-_LABEL_CHECKS = (
-    ("At least two labels", label_checks.single_class),
-    ("Labels recur", label_checks.too_many_labels),
-    ("The same labels in all parts", label_checks.labels_differ),
-    ("Labels are spelt alike", label_checks.label_spelling),
-    ("Every label has enough rows", label_checks.rare_labels),
-)
-_STRAY_LABELS = ("misspelt_label", "label_spelling", "rare_class")
-_ROW_CHECKS = (
-    ("No conflicting labels", row_checks.conflicting),
-    ("No duplicate rows", row_checks.duplicates),
-    ("No row of one part in another", row_checks.overlap),
-    ("No HTML in the texts", row_checks.markup),
-    ("White space is tidy", row_checks.white_space),
-)
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What examination and preparation share: usable rows as given (`table`), the three `parts` (None where something
-    blocks), and the fixes in the order in which they were applied."""
-
-    table: Table
-    parts: Mapping[str, list[Row]] | None
-    fixes: tuple[str, ...]
-    faults: tuple[Fault, ...]
-    passed: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return in_order({row.label for row in (self.parts or self.table.parts)["train"]})
-
-
-def diagnose(
-    raw: RawData, *, text: str | None, label: str | None, fixes: Sequence[str], split: Split
-) -> Diagnosis:
-    """Choose columns, repair, check, split. DataError where the columns aren't clear or a fix is unknown."""
-    chosen = check_fixes(fixes)
-    found = labelled(raw, text=text, label=label)
-    parts = apply_fixes(found.parts, chosen)
-    table = Table(parts, found.text, found.label, raw.files)
-    faults, passed = list(raw.faults), [] if raw.faults else ["Every row fits the table"]
-
-    empty = row_checks.missing(table)
-    if empty and "drop_empty" not in chosen:
-        chosen = check_fixes((*chosen, "drop_empty"))
-        table = Table(apply_fixes(parts, ["drop_empty"]), found.text, found.label, raw.files)
-    _note("No empty cells", empty, faults, passed)
-    bare = [part for part, rows in table.parts.items() if not rows]
-    if bare and not any(fault.blocks for fault in empty):
-        faults.append(_no_rows(bare[0], table))
-    if not bare:
-        for name, check in _LABEL_CHECKS:
-            _note(name, check(table), faults, passed)
-            if any(fault.blocks for fault in faults):
-                break
-        for name, check in _ROW_CHECKS:
-            _note(name, check(table), faults, passed)
-        # Stray labels would make any balance look bad, so it is judged once they are settled.
-        if "rebalance" not in chosen and not any(fault.code in _STRAY_LABELS for fault in faults):
-            _note("Labels are balanced", label_checks.balance(table), faults, passed)
-    final = None
-    if not any(fault.blocks for fault in faults):
-        final, more = _divided(table, chosen, split)
-        faults += more
-    return Diagnosis(table, final, chosen, tuple(faults), tuple(passed), (*raw.notes, *found.notes))
 
 
 def examine(
@@ -98,52 +27,58 @@ def examine(
     max_length: int = 128,
     split: Split | None = None,
     fixes: Sequence[str] = (),
+    task: str = "classification",
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    fill: Mapping[str, str] | None = None,
 ) -> Report:
     """The report on data already read, as it would be with these fixes."""
-    split = split or Split()
+    entry = data_task(task)
+    asked = Asked(text or None, label or None, fixes, split or Split(), format, columns or {}, fill or {})
     try:
-        found = diagnose(raw, text=text, label=label, fixes=fixes, split=split)
+        found = entry.diagnose(raw, asked)
     except DataError as error:
         if error.code == "fixes":
             raise
         counts = {part: len(frame) for part, frame in raw.parts.items()}
-        return Report(raw.source, raw.rows, counts, raw.columns, faults=(*raw.faults, blocking(error)), notes=raw.notes, place=raw.place)  # fmt: skip
+        return Report(
+            raw.source, raw.rows, counts, raw.columns, faults=(*raw.faults, blocking(error)), notes=raw.notes,
+            place=raw.place, task=task,
+        )  # fmt: skip
     faults, passed = list(found.faults), list(found.passed)
-    usable = [(part, row) for part, rows in found.table.parts.items() for row in rows]
-    counted = {}
-    measures = None
-    if usable:
-        indices = lengths.measured([row.text for _, row in usable])
-        numbers = lengths.count_lengths([usable[i][1].text for i in indices], tokenizer)
-        counted = dict(zip(indices, numbers))
-        measures = lengths.histogram(
-            numbers, tokens=tokenizer is not None, limit=max_length, rows=len(usable)
-        )
+    usable = [(part, row) for part, rows in found.given.items() for row in rows]
+    measures, by_role, counted = _measured(entry, usable, tokenizer, max_length)
+    if measures is not None:
         lines = [usable[i][1].line for i, number in counted.items() if number > max_length][:SHOWN_LINES]
-        long = lengths.too_long(measures, lines, found.table.text)
+        long = lengths.too_long(measures, lines, found.text)
         if long or tokenizer is not None:
-            _note(f"No text longer than {max_length} tokens", long, faults, passed)
-    final = found.parts
+            note(f"No text longer than {max_length} tokens", long, faults, passed)
+    final = found.final
     if final is not None:
-        _note("Enough test rows", row_checks.few_test_rows(len(final["test"])), faults, passed)
-    labels = Counter(row.label for _, row in usable)
+        note("Enough test rows", row_checks.few_test_rows(len(final["test"])), faults, passed)
     order = {True: 0, False: 1}
     return Report(
         source=raw.source,
         rows=raw.rows,
-        parts={part: len(rows) for part, rows in (final or found.table.parts).items()},
-        columns=raw.columns,
-        text=found.table.text,
-        label=found.table.label,
-        labels={name: labels[name] for name in in_order(labels)},
+        parts={part: len(rows) for part, rows in (final or found.given).items()},
+        columns=found.columns or raw.columns,
+        text=found.text,
+        label=found.label or None,
+        labels=found.label_counts,
         lengths=measures,
         faults=tuple(sorted(faults, key=lambda fault: (order[fault.blocks], fault.severity != "fix"))),
         passed=tuple(passed),
-        preview=_preview(usable, counted, final),
+        preview=_preview(entry, usable, counted, final),
         notes=found.notes,
         fixes=found.fixes,
         place=raw.place,
-        fingerprint=fingerprint(final, found.labels) if final is not None else None,
+        fingerprint=None if final is None else entry.fingerprint(plain_rows(final), found.labels),
+        task=task,
+        format=_said(found.guess),
+        other_formats=tuple(said for guess in found.others if (said := _said(guess))),
+        lengths_by_role=by_role,
+        kinds=found.kinds,
+        placeholders=found.placeholders,
     )
 
 
@@ -151,26 +86,38 @@ def check(
     source: str | Path = "",
     *,
     parts: Mapping[str, str | Path] | None = None,
-    text: str | None = None,
-    label: str | None = None,
-    tokenizer: lengths.Tokenizer | None = None,
-    max_length: int = 128,
-    split: Split | None = None,
-    fixes: Sequence[str] = (),
     encoding: str | None = None,
     skip_broken: bool = False,
     limits: Limits | None = None,
+    task: str = "classification",
+    **looking: Any,
 ) -> Report:
-    """Read and examine; what can't even be read is a report too, with the one fault that blocks."""
+    """Read and examine (the other arguments are those of `examine`); what can't even be read is a report too, with the
+    one fault that blocks."""
     try:
-        raw = read(source, parts=parts, encoding=encoding, skip_broken=skip_broken, limits=limits)
-    except DataError as error:
-        return Report(
-            shown(str(source) or ", ".join(map(str, (parts or {}).values())), 80), faults=(blocking(error),)
+        raw = read(
+            source,
+            parts=parts,
+            encoding=encoding,
+            skip_broken=skip_broken,
+            limits=limits,
+            documents=documents(task, looking.get("format")),
         )
-    return examine(
-        raw, text=text, label=label, tokenizer=tokenizer, max_length=max_length, split=split, fixes=fixes
-    )
+    except DataError as error:
+        name = shown(str(source) or ", ".join(map(str, (parts or {}).values())), 80)
+        return Report(name, faults=(blocking(error),), task=task)
+    return examine(raw, task=task, **looking)
+
+
+def documents(task: str, format: str | None) -> str | None:
+    """How plain text files are cut for a task: as the format says, else as the task has it; None where they are tables."""
+    entry = data_task(task)
+    return format if entry.documents and format in ("line", "paragraph") else entry.documents
+
+
+def plain_rows(parts: Mapping[str, Sequence[Record]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows alone, without their places."""
+    return {part: [dict(row.values) for row in rows] for part, rows in parts.items()}
 
 
 def blocking(error: DataError) -> Fault:
@@ -182,7 +129,9 @@ def blocking(error: DataError) -> Fault:
         "nul": "The file holds a NUL character",
         "broken_rows": "Rows are broken",
         "too_large": "It is too large",
-        "columns": "Text and label aren't clear",
+        "columns": "The columns aren't clear",
+        "format": "There is no such format",
+        "fill": "The placeholders can't be filled",
         "split": "The split can't be made",
     }
     shows = f" It reads: {' / '.join(error.preview)}" if len(error.preview) > 1 else ""
@@ -193,46 +142,55 @@ def blocking(error: DataError) -> Fault:
     )  # fmt: skip
 
 
-def _note(name: str, found: Sequence[Fault], faults: list[Fault], passed: list[str]) -> None:
-    if found:
-        faults.extend(found)
-    else:
-        passed.append(name)
+def _said(guess: Guess | None) -> dict[str, Any] | None:
+    if guess is None:
+        return None
+    return {
+        "name": guess.name,
+        "title": guess.title,
+        "score": guess.score,
+        "sure": guess.sure,
+        "reason": guess.reason,
+        "columns": dict(guess.columns),
+    }
 
 
-def _no_rows(part: str, table: Table) -> Fault:
-    title = f"No rows are left{where(part)}"
-    return table.fault(part, "no_rows", "fix", title, "Every row was empty or dropped by a fix.", blocks=True)
+def _measured(
+    entry: DataTask, usable: Sequence[tuple[str, Record]], tokenizer: lengths.Tokenizer | None, limit: int
+) -> tuple[Lengths | None, dict[str, Lengths], dict[int, int]]:
+    """The lengths of rows as trained, those of each text in them, and the length by the row's number."""
+    if not usable:
+        return None, {}, {}
+    indices = lengths.measured(usable)
+    texts = [entry.texts(usable[i][1].values) for i in indices]
+    counts = {role: lengths.count_lengths([row[role] for row in texts], tokenizer) for role in texts[0]}
+    totals = [entry.total(numbers) for numbers in zip(*counts.values())]
 
+    def histogram(numbers: Sequence[int]) -> Lengths:
+        return lengths.histogram(numbers, tokens=tokenizer is not None, limit=limit, rows=len(usable))
 
-def _divided(
-    table: Table, fixes: Sequence[str], split: Split
-) -> tuple[Mapping[str, list[Row]] | None, list[Fault]]:
-    """The three parts, subsets drawn; a fault where too few rows are asked for."""
-    parts = carve(table.parts, split)
-    if "rebalance" in fixes:
-        parts["train"] = rebalance(parts["train"], split.seed)
-    number = len({row.label for row in parts["train"]})
-    if split.train_rows is not None and split.train_rows < number:
-        detail = f"There are {number:,} labels and each needs a row; give at least {number:,}."
-        return None, [Fault("split", "fix", f"train_rows is {split.train_rows:,}", detail, blocks=True)]
-    asked = asked_rows(split, carved=missing_parts(table.parts))
-    return {part: subset(rows, asked[part], split.seed) for part, rows in parts.items()}, []
+    by_role = {role: histogram(numbers) for role, numbers in counts.items()} if len(counts) > 1 else {}
+    return histogram(totals), by_role, dict(zip(indices, totals))
 
 
 def _preview(
-    usable: Sequence[tuple[str, Row]], counted: Mapping[int, int], final: Mapping[str, list[Row]] | None
+    entry: DataTask,
+    usable: Sequence[tuple[str, Record]],
+    counted: Mapping[int, int],
+    final: Mapping[str, Sequence[Record]] | None,
 ) -> tuple[Mapping[str, object], ...]:
-    part_of = {(row.line, row.text): part for part, rows in (final or {}).items() for row in rows}
+    """The first rows, with the part in which each ends up; None where it is drawn into none."""
+
+    def mark(row: Record) -> tuple[int, tuple[str, ...]]:
+        return row.line, tuple(entry.texts(row.values).values())
+
+    part_of = {mark(row): part for part, rows in (final or {}).items() for row in rows}
     return tuple(
         {
             "line": row.line,
-            "text": row.text[:500],
-            "label": row.label,
+            **entry.shown(row.values),
             "length": counted.get(i),
-            "part": part_of.get((row.line, row.text))
-            if final is not None
-            else (None if part == "all" else part),
+            "part": part_of.get(mark(row)) if final is not None else (None if part == "all" else part),
         }
         for i, (part, row) in enumerate(usable[:_PREVIEWED])
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from workbench.data import archive, columnar, delimited, json_rows
+from workbench.data import archive, columnar, delimited, json_rows, plain_text
 from workbench.data.column_names import PART_ORDER, PARTS, part_of
 from workbench.data.encoding import decode
 from workbench.data.faults import DataError, listed, shown
@@ -17,6 +18,19 @@ PACKED = (".gz", ".zip")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".npy", ".npz", ".dill", ".ckpt")
 OTHERS = {".xls": "save it as .xlsx or CSV", ".ods": "save it as .xlsx or CSV", ".feather": "give Parquet or CSV",
            ".arrow": "give the folder that datasets saved, or Parquet", ".pdf": "give a table", ".docx": "give a table"}  # fmt: skip
+
+PLAIN = (".txt", ".md", ".text", "")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read. `documents` is None, or how plain text is cut into texts (see plain_text.py)."""
+
+    encoding: str | None
+    skip_broken: bool
+    limits: Limits
+    documents: str | None = None
+
 
 # Enough for a .csv.gz inside a .zip; a gzip file that unpacks to itself stops here.
 _DEPTH = 2
@@ -70,17 +84,12 @@ def _stem(name: str) -> str:
 def read_parts(
     chosen: Mapping[str, list[str]],
     contents: Mapping[str, bytes],
-    encoding: str | None,
-    skip_broken: bool,
-    limits: Limits,
+    how: Reading,
     depth: int = 0,
 ) -> dict[str, Grid]:
     found: dict[str, Grid] = {}
     for part, names in chosen.items():
-        grids = [
-            single(read_bytes(contents[n], PurePosixPath(n).name, encoding, skip_broken, limits, depth), n)
-            for n in names
-        ]
+        grids = [single(read_bytes(contents[n], PurePosixPath(n).name, how, depth), n) for n in names]
         found[part] = grids[0] if len(grids) == 1 else _joined(grids, names[0])
     if list(found) == ["all"] or len(chosen) > 1 or "train" in found:
         return found
@@ -92,13 +101,13 @@ def _joined(grids: list[Grid], name: str) -> Grid:
         raise DataError(f"the shards of {name} have different columns; write them again", code="columns")
     rows = [row for grid in grids for row in grid.rows]
     notes = tuple(note for grid in grids for note in grid.notes)
-    return Grid(grids[0].columns, rows, range(1, len(rows) + 1), notes, place="row", file=name)
+    nested = frozenset(name for grid in grids for name in grid.nested)
+    return Grid(grids[0].columns, rows, range(1, len(rows) + 1), notes, place="row", file=name, nested=nested)
 
 
-def read_bytes(
-    data: bytes, name: str, encoding: str | None, skip_broken: bool, limits: Limits, depth: int = 0
-) -> dict[str, Grid]:
+def read_bytes(data: bytes, name: str, how: Reading, depth: int = 0) -> dict[str, Grid]:
     """One file by its ending; where that says nothing, by how it begins."""
+    limits = how.limits
     file = shown(name, 80)
     lower = name.lower()
     if not data:
@@ -114,7 +123,7 @@ def read_bytes(
             raise DataError(
                 f"{file} is packed more than {_DEPTH} times over; unpack it once", code="too_large"
             )
-        return read_bytes(archive.gunzip(data, file, limits), inner, encoding, skip_broken, limits, depth + 1)
+        return read_bytes(archive.gunzip(data, file, limits), inner, how, depth + 1)
     if suffix == ".gz":
         raise DataError(f"{file} is no gzip file, though its name says so; pack it again or rename it")
     if suffix in OTHERS:
@@ -129,20 +138,20 @@ def read_bytes(
             raise DataError(
                 f"{file} is packed more than {_DEPTH} times over; unpack it once", code="too_large"
             )
-        return _read_zip(data, file, encoding, skip_broken, limits, depth + 1)
-    text = decode(data, file, encoding)
+        return _read_zip(data, file, how, depth + 1)
+    text = decode(data, file, how.encoding)
     start = text.lstrip("\ufeff \t\r\n")[:1]
+    if how.documents and suffix in PLAIN and (suffix or start not in ("{", "[")):
+        return {"all": plain_text.parse(text, file, limits, how.documents)}
     if suffix in (".json", ".jsonl", ".ndjson") or (suffix not in FORMATS and start in ("{", "[")):
         if suffix in (".jsonl", ".ndjson") or json_rows.is_lines(text):
-            return {"all": json_rows.parse_lines(text, file, limits, skip_broken=skip_broken)}
+            return {"all": json_rows.parse_lines(text, file, limits, skip_broken=how.skip_broken)}
         return json_rows.parse(text, file, limits)
-    return {"all": delimited.parse(text, file, limits, skip_broken=skip_broken)}
+    return {"all": delimited.parse(text, file, limits, skip_broken=how.skip_broken)}
 
 
-def _read_zip(
-    data: bytes, file: str, encoding: str | None, skip_broken: bool, limits: Limits, depth: int
-) -> dict[str, Grid]:
-    contents = archive.unzip(data, file, limits)
+def _read_zip(data: bytes, file: str, how: Reading, depth: int) -> dict[str, Grid]:
+    contents = archive.unzip(data, file, how.limits)
     pickled = [name for name in contents if PurePosixPath(name.lower()).suffix in PICKLES]
     names = sorted(name for name in contents if is_data(PurePosixPath(name).name))
     if not names:
@@ -152,4 +161,4 @@ def _read_zip(
             else listed([shown(n) for n in contents], 3)
         )
         raise DataError(f"{file} holds no data file but {found}; pack a CSV, JSON, Parquet or Excel file")
-    return read_parts(by_part(names, file), contents, encoding, skip_broken, limits, depth)
+    return read_parts(by_part(names, file), contents, how, depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import re
 import unicodedata
@@ -22,7 +23,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 @dataclass(frozen=True)
 class Grid:
     """`lines` holds the 1-based place of each row; `place` says whether that is a line of text or a row of a table.
-    `skipped` are the places left out because they were broken, and the caller allowed it."""
+    `skipped` are the places left out because they were broken, and the caller allowed it. `nested` are the columns in
+    which lists or objects stand, as JSON text."""
 
     columns: tuple[str, ...]
     rows: Sequence[Sequence[str]]
@@ -31,6 +33,7 @@ class Grid:
     skipped: tuple[int, ...] = ()
     place: str = "line"
     file: str = ""
+    nested: frozenset[str] = frozenset()
 
 
 def as_text(value: Any) -> str:
@@ -50,30 +53,41 @@ def is_nested(value: Any) -> bool:
     return isinstance(value, dict | list | tuple | bytes)
 
 
+def as_json(value: Any) -> str:
+    """A list or an object as JSON text, the same for equal values."""
+    return as_text(json.dumps(value, sort_keys=True, ensure_ascii=False, default=as_text))
+
+
 def from_records(
     records: Iterable[tuple[int, dict[str, Any]]], file: str, limits: Limits, *, place: str = "line"
 ) -> Grid:
-    """A grid from (place, object) pairs: the columns are all keys met; columns that hold lists or objects are left out."""
+    """A grid from (place, object) pairs: the columns are all keys met; lists and objects become JSON text, and columns
+    that hold bytes are left out."""
     columns: dict[str, None] = {}
-    nested: dict[str, None] = {}
+    nested: set[str] = set()
+    raw_bytes: dict[str, None] = {}
     kept: list[tuple[int, dict[str, Any]]] = []
     for line, record in records:
         kept.append((line, record))
         for name, value in record.items():
             columns[name] = None
-            if is_nested(value):
-                nested[name] = None
+            if isinstance(value, bytes):
+                raw_bytes[name] = None
+            elif is_nested(value):
+                nested.add(name)
         limits.check_shape(file, len(kept), len(columns))
-    flat = [name for name in columns if name not in nested]
-    if nested and not flat:
-        raise DataError(
-            f"{file} holds lists or objects in {', '.join(nested)} (conversations?); classification needs one"
-            " text and one label for each row",
-            code="columns",
-        )
-    notes = (f"{file}: {', '.join(nested)} left out (lists or objects, not texts)",) if nested else ()
-    rows = [tuple(as_text(record.get(name)) for name in flat) for _, record in kept]
-    return Grid(tuple(flat), rows, [line for line, _ in kept], notes, place=place, file=file)
+    texts = [name for name in columns if name not in raw_bytes]
+    if raw_bytes and not texts:
+        raise DataError(f"{file} holds bytes in {', '.join(raw_bytes)}, and no texts", code="columns")
+    notes = (f"{file}: {', '.join(raw_bytes)} left out (bytes, not texts)",) if raw_bytes else ()
+    rows = [tuple(_cell(record.get(name)) for name in texts) for _, record in kept]
+    lines = [line for line, _ in kept]
+    found = frozenset(nested.intersection(texts))
+    return Grid(tuple(texts), rows, lines, notes, place=place, file=file, nested=found)
+
+
+def _cell(value: Any) -> str:
+    return as_json(value) if is_nested(value) else as_text(value)
 
 
 def frame(grid: Grid, limits: Limits) -> pd.DataFrame:
@@ -85,7 +99,7 @@ def frame(grid: Grid, limits: Limits) -> pd.DataFrame:
         )
     for line, row in zip(grid.lines, grid.rows):
         for name, cell in zip(grid.columns, row):
-            if len(cell) > limits.cell:
+            if len(cell) > limits.cell and name not in grid.nested:
                 raise DataError(
                     f"{grid.file}: {grid.place} {line} holds {len(cell):,} characters in {name!r}; at most"
                     f" {limits.cell:,} are taken in one cell: shorten it or leave the row out",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,30 +155,38 @@ def from_datasets(loaded: Any, name: str, limits: Limits) -> dict[str, Grid]:
         first = next(iter(grids))
         note = f"{name}: {', '.join(left_out)} left out (not train, validation or test)"
         grid = grids[first]
-        grids[first] = Grid(
-            grid.columns, grid.rows, grid.lines, (*grid.notes, note), place="row", file=grid.file
-        )
+        grids[first] = replace(grid, notes=(*grid.notes, note))
     return grids
 
 
 def _grid(dataset: Any, file: str, limits: Limits) -> Grid:
-    from datasets import ClassLabel, Value
+    from datasets import ClassLabel
 
     limits.check_shape(file, len(dataset), len(dataset.features))
-    plain = [n for n, f in dataset.features.items() if isinstance(f, ClassLabel | Value)]
+    readable = [name for name, feature in dataset.features.items() if _holds_texts(feature)]
     names = {n: f.names for n, f in dataset.features.items() if isinstance(f, ClassLabel)}
-    others = [n for n in dataset.features if n not in plain]
-    if not plain:
-        raise DataError(
-            f"{file} has no column of texts (columns: {listed(others)}); classification needs a text and a label",
-            code="columns",
-        )
-    table = dataset.select_columns(plain).with_format(None)
+    others = [name for name in dataset.features if name not in readable]
+    if not readable:
+        raise DataError(f"{file} has no column of texts (columns: {listed(others)})", code="columns")
+    table = dataset.select_columns(readable).with_format(None)
+    limits.check_unpacked(file, limits.unpacked_bytes, table.data.nbytes)
     grid = from_records(_records(table, names, file, limits), file, limits, place="row")
-    notes = (f"{file}: {', '.join(others)} left out (lists or objects, not texts)",) if others else ()
-    return Grid(
-        grid.columns or tuple(plain), grid.rows, grid.lines, grid.notes + notes, place="row", file=file
-    )
+    notes = (f"{file}: {', '.join(others)} left out (not texts)",) if others else ()
+    return replace(grid, columns=grid.columns or tuple(readable), notes=grid.notes + notes)
+
+
+def _holds_texts(feature: Any) -> bool:
+    """Texts, numbers, and lists and objects of them; no images, sounds or bytes."""
+    from datasets import ClassLabel, Value
+
+    if isinstance(feature, ClassLabel | Value):
+        return str(getattr(feature, "dtype", "")) not in ("binary", "large_binary")
+    if isinstance(feature, dict):
+        return all(_holds_texts(inner) for inner in feature.values())
+    if isinstance(feature, list):
+        return all(_holds_texts(inner) for inner in feature)
+    inner = getattr(feature, "feature", None)
+    return inner is not None and _holds_texts(inner)
 
 
 def _records(

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from workbench.data.column_names import PARTS
@@ -46,7 +47,7 @@ def parse_lines(text: str, file: str, limits: Limits, *, skip_broken: bool = Fal
             fix="skip_broken",
         )
     grid = _from_items(items, file, limits)
-    return Grid(grid.columns, grid.rows, grid.lines, grid.notes, tuple(broken), file=file)
+    return replace(grid, skipped=tuple(broken))
 
 
 def is_lines(text: str) -> bool:
@@ -90,7 +91,7 @@ def parse(text: str, file: str, limits: Limits) -> dict[str, Grid]:
         grids = {part: _table(value[key], f"{file} ({key})", limits) for part, key in parts.items()}
         first = next(iter(grids))
         grid = grids[first]
-        grids[first] = Grid(grid.columns, grid.rows, grid.lines, grid.notes + left_out, file=grid.file)
+        grids[first] = replace(grid, notes=grid.notes + left_out)
         return grids
     return {"all": _table(value, file, limits)}
 

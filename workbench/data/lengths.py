@@ -28,11 +28,11 @@ def count_lengths(texts: Sequence[str], tokenizer: Tokenizer | None) -> list[int
     return counts
 
 
-def measured(texts: Sequence[str]) -> list[int]:
-    """Indices of the texts to measure: all, or evenly spaced ones of a large set."""
-    if len(texts) <= _MEASURED:
-        return list(range(len(texts)))
-    return [i * len(texts) // _MEASURED for i in range(_MEASURED)]
+def measured(rows: Sequence[object]) -> list[int]:
+    """Indices of the rows to measure: all, or evenly spaced ones of a large set."""
+    if len(rows) <= _MEASURED:
+        return list(range(len(rows)))
+    return [i * len(rows) // _MEASURED for i in range(_MEASURED)]
 
 
 def histogram(counts: Sequence[int], *, tokens: bool, limit: int, rows: int) -> Lengths:

@@ -9,12 +9,13 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from workbench import home
 from workbench.data import hub
-from workbench.data.bundled import bundled_folders
+from workbench.data.bundled import bundled_folders, card_of
 from workbench.data.column_names import PART_ORDER, PARTS
 from workbench.data.faults import SHOWN_LINES, DataError, Fault, count_of, listed, place_of, shown
 from workbench.data.formats import (
@@ -22,20 +23,22 @@ from workbench.data.formats import (
     OTHERS,
     PACKED,
     PICKLES,
+    Reading,
     by_part,
     is_data,
     read_bytes,
     read_parts,
     single,
 )
-from workbench.data.grid import LINE, Grid, frame
+from workbench.data.grid import LINE, Grid, frame, unique_names
 from workbench.data.limits import Limits
 
 
 @dataclass(frozen=True)
 class RawData:
     """Rows as they were found. `parts` has the key "all", or some of train, validation and test; every cell is text, and
-    the column `__line__` is the place in the file that `files` names for the part (`place`: line or row)."""
+    the column `__line__` is the place in the file that `files` names for the part (`place`: line or row). The columns in
+    `nested` hold lists or objects as JSON text. `card` is the card.json of a folder that has one."""
 
     parts: Mapping[str, pd.DataFrame]
     columns: tuple[str, ...]
@@ -46,6 +49,13 @@ class RawData:
     place: str = "line"
     revision: str | None = None
     given_parts: Mapping[str, str] = field(default_factory=dict)
+    nested: frozenset[str] = frozenset()
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def flat_columns(self) -> tuple[str, ...]:
+        """The columns of plain texts."""
+        return tuple(name for name in self.columns if name not in self.nested)
 
     @property
     def rows(self) -> int:
@@ -60,13 +70,17 @@ def read(
     encoding: str | None = None,
     skip_broken: bool = False,
     limits: Limits | None = None,
+    documents: str | None = None,
 ) -> RawData:
     """Read a data set, or the files that `parts` names for train, validation and test.
 
+    `documents` reads plain text files (.txt, .md) as texts instead of tables: one on each "line", one for each
+    "paragraph" between blank lines, or whichever the file looks like ("guess").
     A `str` was typed by a person, a `Path` comes from the program (an upload): hosted, only the latter may be local.
     """
-    limits = limits or Limits()
+    how = Reading(encoding, skip_broken, limits or Limits(), documents)
     revision = None
+    card: Mapping[str, Any] = {}
     grids: dict[str, Grid] = {}
     if parts:
         for name, path in parts.items():
@@ -76,21 +90,22 @@ def read(
                     f"parts are train, validation and test, each once, not {shown(str(name))!r}",
                     code="columns",
                 )
-            grids[part] = single(_read_path(_local(path), encoding, skip_broken, limits), path)
+            grids[part] = single(_read_path(_local(path), how), path)
         if "train" not in grids:
             raise DataError("parts need a file for train; validation and test are optional", code="columns")
     else:
         text = str(source).strip()
         if isinstance(source, str) and (folder := bundled_folders().get(text)):
-            grids = _read_folder(folder, encoding, skip_broken, limits)
+            grids, card = _read_folder(folder, how), card_of(folder)
         elif isinstance(source, Path) or _is_path(text):
-            grids = _read_path(_local(source), encoding, skip_broken, limits)
+            path = _local(source)
+            grids, card = _read_path(path, how), card_of(path)
         elif hub.is_hub_id(text) and not _looks_like_a_file(text):
             _suggest_bundled(text)
-            grids, revision = hub.read_hub(text, limits)
+            grids, revision = hub.read_hub(text, how.limits)
         else:
             raise _no_such_source(text)
-    return _raw(grids, source, parts or {}, limits, revision)
+    return _raw(grids, source, parts or {}, how.limits, revision, card)
 
 
 def _raw(
@@ -99,6 +114,7 @@ def _raw(
     parts: Mapping[str, str | Path],
     limits: Limits,
     revision: str | None,
+    card: Mapping[str, Any],
 ) -> RawData:
     if ("all" in grids and len(grids) > 1) or not (set(grids) & {"all", "train"}):
         raise DataError(
@@ -119,6 +135,13 @@ def _raw(
         place="line" if all(grid.place == "line" for grid in ordered.values()) else "row",
         revision=revision,
         given_parts={PARTS[str(name).casefold()]: _recorded(path) for name, path in parts.items()},
+        nested=frozenset(
+            name
+            for grid in ordered.values()
+            for name, found in zip(unique_names(grid.columns), grid.columns)
+            if found in grid.nested
+        ),
+        card=card,
     )
 
 
@@ -208,12 +231,12 @@ def _local(source: str | Path) -> Path:
     return path
 
 
-def _read_path(path: Path, encoding: str | None, skip_broken: bool, limits: Limits) -> dict[str, Grid]:
+def _read_path(path: Path, how: Reading) -> dict[str, Grid]:
     if path.is_dir():
         if hub.is_saved(path):
-            return hub.load_saved(path, limits)
-        return _read_folder(path, encoding, skip_broken, limits)
-    return read_bytes(_content(path, limits), path.name, encoding, skip_broken, limits)
+            return hub.load_saved(path, how.limits)
+        return _read_folder(path, how)
+    return read_bytes(_content(path, how.limits), path.name, how)
 
 
 def _content(path: Path, limits: Limits) -> bytes:
@@ -233,7 +256,7 @@ def _content(path: Path, limits: Limits) -> bytes:
     return data
 
 
-def _read_folder(folder: Path, encoding: str | None, skip_broken: bool, limits: Limits) -> dict[str, Grid]:
+def _read_folder(folder: Path, how: Reading) -> dict[str, Grid]:
     """A folder with files named after parts (also in `data/`, as on the Hub; shards of one part are joined)."""
     for place in (folder, folder / "data"):
         names = (
@@ -244,9 +267,11 @@ def _read_folder(folder: Path, encoding: str | None, skip_broken: bool, limits: 
         chosen = by_part(names, shown(folder.name))
         if chosen:
             size = sum((place / name).stat().st_size for shards in chosen.values() for name in shards)
-            limits.check_size(folder.name, size)
-            contents = {name: _content(place / name, limits) for shards in chosen.values() for name in shards}
-            return read_parts(chosen, contents, encoding, skip_broken, limits)
+            how.limits.check_size(folder.name, size)
+            contents = {
+                name: _content(place / name, how.limits) for shards in chosen.values() for name in shards
+            }
+            return read_parts(chosen, contents, how)
     raise DataError(
         f"the folder {shown(folder.name)} holds no data files; it needs train.csv (or .tsv, .json, .jsonl, .parquet,"
         " .xlsx), and may have validation and test likewise",

@@ -7,16 +7,19 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.data.clean import Row
+from workbench.data.augment import Say, augment_training, check_augment
 from workbench.data.column_names import PART_ORDER
-from workbench.data.doctor import diagnose
-from workbench.data.faults import DataError, shown
-from workbench.data.fingerprint import fingerprint
+from workbench.data.data_tasks import DataTask, data_task
+from workbench.data.diagnosis import Asked
+from workbench.data.doctor import documents, plain_rows
+from workbench.data.faults import DataError, Fault, shown
+from workbench.data.fingerprint import in_order
 from workbench.data.limits import Limits
+from workbench.data.mixing import MixEntry, check_mix, drawn, mixed, source_title
 from workbench.data.open import RawData, read
 from workbench.data.split import Split
 from workbench.spec import DataSpec
@@ -26,10 +29,14 @@ _CARD = "data.json"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What runs train on. `rows` has train, validation and test; each row is {"text", "label"}."""
+    """What runs train on. `rows` has train, validation and test; each row is {"text", "label"}, for generation
+    {"prompt", "completion"} with references, kind, answer and messages where there are any. Rows of a mix have their
+    `source`, new rows say in `augmented` what made them. `faults` and `notes` are what was found on the way."""
 
     spec: DataSpec
-    rows: Mapping[str, list[dict[str, str]]]
+    rows: Mapping[str, list[dict[str, Any]]]
+    faults: tuple[Fault, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 def prepare(
@@ -49,25 +56,58 @@ def prepare(
     skip_broken: bool = False,
     limits: Limits | None = None,
     raw: RawData | None = None,
+    task: str = "classification",
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    fill: Mapping[str, str] | None = None,
+    mix: Sequence[Any] = (),
+    augment: Mapping[str, Any] | str | None = None,
+    located: Mapping[str, Path] | None = None,
+    progress: Say | None = None,
 ) -> Prepared:
-    """Read, repair and split. DataError with the doctor's sentence where something blocks.
+    """Read, repair, split, mix and augment. DataError with the doctor's sentence where something blocks.
 
-    `raw` saves reading again what was just examined; it must come from the same source.
+    For generation `text` and `label` name the columns of prompt and completion (of a conversation, `text` alone),
+    `columns` others by role (input, references, kind, answer, system), `format` says how rows are given, and `fill`
+    gives the words for placeholders such as {name}. What is None is guessed, as the report shows.
+    `mix` are further data sets (workbench.data.mixing), `augment` makes more training rows (workbench.data.augment).
+    `raw` saves reading again what was just examined; it must come from the same source. `located` says where sources
+    of the mix lie that only the program may open (uploads); `progress` is told how far an augmentation is.
     """
+    entries, recipe = check_mix(mix), check_augment(augment)
     split = Split(validation_share, test_share, split_seed, train_rows, validation_rows, test_rows)
-    raw = raw or read(source, parts=parts, encoding=encoding, skip_broken=skip_broken, limits=limits)
-    found = diagnose(raw, text=text, label=label, fixes=fixes, split=split)
+    entry = data_task(task)
+    raw = raw or read(
+        source,
+        parts=parts,
+        encoding=encoding,
+        skip_broken=skip_broken,
+        limits=limits,
+        documents=documents(task, format),
+    )
+    # Of a mix rows are drawn once it is made.
+    whole = replace(split, train_rows=None, validation_rows=None, test_rows=None) if entries else split
+    asked = Asked(text or None, label or None, fixes, whole, format, columns or {}, fill or {})
+    found = entry.diagnose(raw, asked)
     for fault in found.faults:
         if fault.blocks:
             where = fault.file or raw.source or next(iter(raw.files.values()), "data")
             raise DataError(f"{where}: {fault.sentence}", code=fault.code, lines=fault.lines, fix=fault.fix)
-    assert found.parts is not None, "nothing blocks, so there is a split"
-    labels = found.labels
+    assert found.final is not None, "nothing blocks, so there is a split"
+    rows = {part: plain_rows(found.final)[part] for part in PART_ORDER}
+    labels, faults, notes = found.labels, found.faults, found.notes
+    if entries:
+        rows, faults, notes = _mixed(rows, raw.source, entries, split, task, located or {}, limits)
+        labels = in_order({row["label"] for row in rows["train"]}) if labels else ()
+    if recipe:
+        grown = augment_training(rows, recipe, split_seed, labels=labels, progress=progress)
+        rows["train"] = grown.rows
+        notes = (*notes, grown.sentence)
     spec = DataSpec(
         source=raw.source,
         parts=dict(raw.given_parts),
-        text=found.table.text,
-        label=found.table.label,
+        text=found.text,
+        label=found.label,
         labels=labels,
         fixes=found.fixes,
         train_rows=train_rows,
@@ -79,10 +119,52 @@ def prepare(
         encoding=encoding,
         skip_broken=skip_broken,
         revision=raw.revision,
-        fingerprint=fingerprint(found.parts, labels),
+        task=task,
+        format=found.guess.name if found.guess else None,
+        columns=dict(columns or {}),
+        fill=dict(fill or {}),
+        mix=tuple(one.to_dict() for one in entries),
+        augment=recipe,
+        fingerprint=entry.fingerprint(rows, labels),
     )
-    rows = {part: [{"text": r.text, "label": r.label} for r in found.parts[part]] for part in PART_ORDER}
-    return Prepared(spec, rows)
+    return Prepared(spec, rows, faults, notes)
+
+
+def _mixed(
+    main: Mapping[str, list[dict[str, Any]]],
+    source: str,
+    entries: Sequence[MixEntry],
+    split: Split,
+    task: str,
+    located: Mapping[str, Path],
+    limits: Limits | None,
+) -> tuple[dict[str, list[dict[str, Any]]], tuple[Fault, ...], tuple[str, ...]]:
+    """The joined rows, with what the doctor says of each further source under its name, and of all together."""
+    faults: list[Fault] = []
+    others = []
+    for one in entries:
+        prepared = prepare(
+            located.get(one.source, one.source),
+            text=one.text,
+            label=one.label,
+            fixes=one.fixes,
+            validation_share=split.validation_share,
+            test_share=split.test_share,
+            split_seed=split.seed,
+            limits=limits,
+            task=task,
+        )
+        faults += [
+            replace(fault, file=f"{one.title}, {fault.file}" if fault.file else one.title, fix=None)
+            for fault in prepared.faults
+        ]
+        others.append((one, prepared.rows))
+    found = mixed(main, source_title(source), others, seed=split.seed)
+    asked = {"train": split.train_rows, "validation": split.validation_rows, "test": split.test_rows}
+    rows = {
+        part: [dict(row) for row in drawn(found.parts[part], asked[part], split.seed)] for part in PART_ORDER
+    }
+    return rows, (*faults, *found.faults), found.notes
 
 
 def save_prepared(prepared: Prepared, folder: Path) -> None:
@@ -110,7 +192,8 @@ def load_prepared(folder: Path) -> Prepared:
     try:
         card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
         spec = _spec(card["spec"])
-        rows = {part: _rows(folder / f"{part}.jsonl") for part in PART_ORDER}
+        entry = data_task(spec.task)
+        rows = {part: _rows(folder / f"{part}.jsonl", entry) for part in PART_ORDER}
     except FileNotFoundError as error:
         name = Path(error.filename or _CARD).name
         raise DataError(
@@ -121,9 +204,7 @@ def load_prepared(folder: Path) -> Prepared:
             f"the prepared data {folder.name} can't be read ({shown(str(error), 80)}); prepare the data again",
             code="altered",
         ) from None
-    now = fingerprint(
-        {part: [Row(row["text"], row["label"]) for row in found] for part, found in rows.items()}, spec.labels
-    )
+    now = entry.fingerprint(rows, spec.labels)
     if now != spec.fingerprint or card["fingerprint"] != now:
         raise DataError(
             f"the prepared data {folder.name} was altered: its rows give the fingerprint {now}, not"
@@ -160,17 +241,14 @@ def _put(written: Path, folder: Path, expected: str) -> None:
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path, entry: DataTask) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8", newline="\n") as stream:
         rows = [json.loads(line) for line in stream]
-    if not all(
-        isinstance(r, dict) and isinstance(r.get("text"), str) and isinstance(r.get("label"), str)
-        for r in rows
-    ):
-        raise ValueError(f"{path.name} holds something else than rows of text and label")
+    if not all(map(entry.is_row, rows)):
+        raise ValueError(f"{path.name} holds something else than rows for {entry.name}")
     return rows
 
 
 def _spec(values: Mapping[str, Any]) -> DataSpec:
-    lists = {name: tuple(values.get(name) or ()) for name in ("labels", "fixes")}
+    lists = {name: tuple(values.get(name) or ()) for name in ("labels", "fixes", "mix")}
     return DataSpec(**{**values, **lists})

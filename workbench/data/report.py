@@ -29,11 +29,22 @@ class Lengths:
     counted: int
     rows: int
 
+    @property
+    def said(self) -> str:
+        return f"median {self.median:,} {self.unit}, 95th percentile {self.p95:,}, longest {self.longest:,}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "bins": [dict(one) for one in self.bins]}
+
 
 @dataclass(frozen=True)
 class Report:
     """`rows` as read; `labels` and `lengths` of the rows that can be used after the fixes; `parts` after the split, or
-    as given where something blocks. `preview` rows are {line, text, label, length, part}."""
+    as given where something blocks. `preview` rows are {line, text, label, length, part} and the task's own fields.
+
+    For tasks on free text `format` is how rows were read ({name, title, score, sure, reason, columns by role}) and
+    `other_formats` what else would fit; `lengths` are those of whole rows, `lengths_by_role` of each text; `kinds` counts
+    rows by kind; `placeholders` are the words that the data set wants filled in."""
 
     source: str
     rows: int = 0
@@ -50,6 +61,12 @@ class Report:
     fixes: tuple[str, ...] = ()
     place: str = "line"
     fingerprint: str | None = None
+    task: str = "classification"
+    format: Mapping[str, Any] | None = None
+    other_formats: tuple[Mapping[str, Any], ...] = ()
+    lengths_by_role: Mapping[str, Lengths] = field(default_factory=dict)
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    placeholders: tuple[str, ...] = ()
 
     @property
     def blocks(self) -> bool:
@@ -79,14 +96,13 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; the properties are included, as a page needs them too."""
-        values = asdict(replace(self, faults=()))
+        values = asdict(replace(self, faults=(), lengths=None, lengths_by_role={}))
         values["faults"] = [asdict(fault) for fault in self.faults]
         majority = self.majority
         return {
             **{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()},
-            "lengths": None
-            if self.lengths is None
-            else {**asdict(self.lengths), "bins": list(self.lengths.bins)},
+            "lengths": None if self.lengths is None else self.lengths.to_dict(),
+            "lengths_by_role": {role: found.to_dict() for role, found in self.lengths_by_role.items()},
             "faults": [{**values, "lines": list(values["lines"])} for values in values["faults"]],
             "majority": None if majority is None else {"label": majority[0], "share": majority[1]},
             "blocks": self.blocks,
@@ -109,14 +125,17 @@ class Report:
         return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
 
     def _head(self) -> list[str]:
-        columns = (
-            f", text from “{shown(self.text)}”, label from “{shown(self.label or '')}”" if self.text else ""
-        )
+        roles = self.format["columns"] if self.format else {"text": self.text, "label": self.label}
+        columns = "".join(f", {role} from “{shown(name)}”" for role, name in roles.items() if name)
         counts = (
             f"{len(self.to_fix)} to fix, {len(self.to_look_at)} to look at, {len(self.passed)} checks passed"
             + (": training is refused until it is fixed" if self.blocks else "")
         )
-        return [f"{shown(self.source, 80)}: {self.rows:,} rows{columns}", counts]
+        lines = [f"{shown(self.source, 80)}: {self.rows:,} rows{columns}"]
+        if self.format:
+            said = f"Format {self.format['title']} ({self.format['sure']}: {self.format['reason']})"
+            lines += _wrapped(shown(said, 400), 0)
+        return [*lines, counts]
 
     def _faults(self) -> list[str]:
         lines = []
@@ -167,9 +186,8 @@ class Report:
         if found is None:
             return []
         drawn = f" ({found.counted:,} rows drawn)" if found.counted < found.rows else ""
-        lines = [
-            f"Length          median {found.median:,} {found.unit}, 95th percentile {found.p95:,}, longest {found.longest:,}{drawn}"
-        ]
+        lines = [f"Length          {found.said}{drawn}"]
+        lines += [f"  {role:<14}{measured.said}" for role, measured in self.lengths_by_role.items()]
         bins = _merged(found.bins)
         most = max(count for _, _, count in bins) or 1
         for first, to, count in bins:
@@ -180,9 +198,14 @@ class Report:
     def _preview(self) -> list[str]:
         lines = ["First rows"] if self.preview else []
         for row in self.preview[:5]:
-            lines.append(
-                f"  {self.place} {row['line']:<6} {_padded(shown(row['label'], 16), 16)}  {shown(row['text'], 64)}"
-            )
+            place = f"  {self.place} {row['line']:<6} "
+            if self.task == "classification":
+                lines.append(f"{place}{_padded(shown(row['label'], 16), 16)}  {shown(row['text'], 64)}")
+                continue
+            for role in ("prompt", "completion", "chosen", "rejected", "text"):
+                if role in row and (role != "text" or "prompt" not in row):
+                    lines.append(f"{place}{role:<10}  {shown(row[role], 68)}")
+                    place = " " * len(place)
         return lines
 
     def _end(self) -> list[str]:

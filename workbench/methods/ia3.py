@@ -15,6 +15,7 @@ from workbench.architecture import (
     feed_forward_outputs,
     key_value_names,
     linear_modules,
+    mixture_names,
 )
 from workbench.method import Context, Method
 from workbench.methods._peft import attach
@@ -35,8 +36,10 @@ def apply(model: nn.Module, options: Ia3Options, context: Context) -> nn.Module:
     from peft import IA3Config
 
     linear = linear_modules(model)
+    # Fused experts are no linear layers: in a mixture, keys and values alone are scaled.
+    feed_forward = [] if mixture_names(model) else feed_forward_outputs(model)
     wanted: list[str] | str = (
-        [*key_value_names(model), *feed_forward_outputs(model)]
+        [*key_value_names(model), *feed_forward]
         if not options.target_modules
         else checked_targets(model, options.target_modules)
     )
@@ -46,7 +49,6 @@ def apply(model: nn.Module, options: Ia3Options, context: Context) -> nn.Module:
         if wanted == "all-linear" or any(name == t or name.endswith("." + t) for t in wanted)
     ]
     # In the feed-forward part the paper scales what goes into the last projection, elsewhere what comes out.
-    feed_forward = set(feed_forward_outputs(model))
     config = IA3Config(
         task_type=context.peft_task,
         target_modules=targets,

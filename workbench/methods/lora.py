@@ -8,27 +8,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from workbench.architecture import checked_targets
 from workbench.method import Context, Method
-from workbench.methods._peft import attach
-from workbench.options import Options, option
+from workbench.methods._low_rank import LowRankOptions, attach_lora
+from workbench.options import option
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 @dataclass(frozen=True)
-class LoraOptions(Options):
-    r: int = option(8, "Rank: how many directions the update may use.", min=1, max=1024)
-    lora_alpha: int = option(16, "Scale: the update is multiplied by lora_alpha / r.", min=1, max=4096)
-    lora_dropout: float = option(
-        0.0, "Share of the update's inputs dropped at random in training.", min=0, max=0.9
-    )
-    target_modules: tuple[str, ...] = option(
-        ("all-linear",), "Linear layers that get an update, by name; all-linear means every one but the head."
-    )
+class LoraOptions(LowRankOptions):
     use_rslora: bool = option(
         False, "Divide by the square root of r instead of r: steadier at large ranks.", advanced=True
     )
@@ -37,26 +28,29 @@ class LoraOptions(Options):
     )
     init_lora_weights: str = option(
         "default",
-        "Random start of the first factor; the second starts at zero, so the model starts unchanged.",
-        choices=("default", "gaussian"),
+        "Random start of the factors; their product starts at zero, so the model starts unchanged. With orthogonal"
+        " neither factor is zero and r is even.",
+        choices=("default", "gaussian", "orthogonal"),
         advanced=True,
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.init_lora_weights == "orthogonal" and self.r % 2:
+            raise ValueError(f"r is an even number where init_lora_weights is orthogonal, not {self.r}")
+
 
 def apply(model: nn.Module, options: LoraOptions, context: Context) -> nn.Module:
-    from peft import LoraConfig
-
-    config = LoraConfig(
-        task_type=context.peft_task,
-        r=options.r,
-        lora_alpha=options.lora_alpha,
-        lora_dropout=options.lora_dropout,
-        target_modules=checked_targets(model, options.target_modules),
+    # Without weights the start makes no difference, and PEFT draws the orthogonal one off the meta device.
+    drawn = options.init_lora_weights != "default" and not context.on_meta
+    return attach_lora(
+        model,
+        options,
+        context,
         use_rslora=options.use_rslora,
-        bias=cast(Any, options.bias),
-        init_lora_weights=True if options.init_lora_weights == "default" else "gaussian",
+        bias=options.bias,
+        init_lora_weights=options.init_lora_weights if drawn else True,
     )
-    return attach(model, config, context)
 
 
 METHOD = Method(

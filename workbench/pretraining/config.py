@@ -15,7 +15,7 @@ from workbench.corpus import Source
 from workbench.home import shipped
 from workbench.options import Options, option, unknown_names
 
-SOURCE_KEYS = ("train", "heldout", "share", "about", "license")
+SOURCE_KEYS = ("train", "heldout", "share", "about", "license", "names")
 EMBEDDED = "embedded:"
 
 
@@ -24,13 +24,20 @@ class Recipe(Options):
     """How to train: everything but the model and the texts."""
 
     objective: str = option(
-        "causal", "What is learnt: the next token, or hidden ones.", choices=("causal", "masked")
+        "causal",
+        "What is learnt: the next token, hidden ones, or in conversations the replies.",
+        choices=("causal", "masked", "chat"),
     )
     context: int = option(256, "Tokens in a window.", min=8, max=4096)
     batch_windows: int = option(96, "Windows in one step, over all processes.", min=1)
     device_windows: int | None = option(None, "At most so many at once in a process; None: all.", min=1)
     tokens: float | None = option(None, "Train on so many tokens.", min=1)
     minutes: float | None = option(None, "Train for so many minutes.", min=0.01)
+    optimizer: str = option(
+        "adamw",
+        "muon learns more from every token: AdamW for all but the hidden matrices.",
+        choices=("adamw", "muon"),
+    )
     learning_rate: float = option(2e-3, "Its peak.", min=0, max=1)
     warmup_share: float = option(0.05, "The part of the budget in which the rate rises.", min=0, max=0.9)
     final_share: float = option(0.02, "The part of the peak at which the rate ends.", min=0, max=1)
@@ -100,6 +107,8 @@ class PretrainConfig:
             )
         if self.architecture and "model_type" not in self.architecture:
             raise ValueError("architecture needs a model_type, such as qwen2 or bert")
+        if self.recipe.objective == "chat" and not (self.start or self.tokenizer):
+            raise ValueError("objective chat needs start or tokenizer: a model folder to take the tokenizer from")
         if not isinstance(self.sources, Mapping) or not self.sources:
             raise ValueError(
                 "sources is a mapping of names to train and heldout files, with one source or more"
@@ -133,6 +142,13 @@ def _check_source(name: str, entry: Any) -> None:
     share = entry.get("share", 1)
     if isinstance(share, bool) or not isinstance(share, int | float) or not share > 0:
         raise ValueError(f"source {name}: share is a number above 0, not {share!r}")
+    names = entry.get("names") or {}
+    if not isinstance(names, Mapping) or not all(
+        isinstance(given, str) and given for given in names.values()
+    ):
+        raise ValueError(
+            f"source {name}: names says what each mark such as {{name}} stands for, not {names!r}"
+        )
 
 
 def from_values(values: Mapping[str, Any]) -> PretrainConfig:

@@ -13,12 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from workbench import checkpoints, machine
-from workbench.corpus import Packed, documents, pack, refuse_heldout
+from workbench.corpus import refuse_heldout
 from workbench.pretraining.config import PretrainConfig, model_folder, sources_of, with_processes
 
 GIVEN, LOG, STOP, RESULT, TOKENIZER, PACKED = (
@@ -30,7 +29,6 @@ GIVEN, LOG, STOP, RESULT, TOKENIZER, PACKED = (
     "packed",
 )
 OUTPUT = "processes.log"
-SAMPLE = 50
 Show = Callable[[Mapping[str, Any]], None]
 
 
@@ -50,12 +48,12 @@ def pretrain(config: PretrainConfig, base: Path, out: Path, *, show: Show, keep_
             f"processes is {count}, and there are {gpus} GPUs, one for each; WORKBENCH_DEVICE=cpu uses cores"
         )
     config = with_processes(config, count)
-    shown = prepare(config, base, work)
+    tokens = prepare(config, base, work)
     show(
         {
             "event": "prepared",
             "processes": count,
-            "sources": {n: len(p["train"].tokens) for n, p in shown.items()},
+            "sources": tokens,
         }
     )
     finished = _processes(work, count, show)
@@ -68,9 +66,9 @@ def pretrain(config: PretrainConfig, base: Path, out: Path, *, show: Show, keep_
     return finished
 
 
-def prepare(config: PretrainConfig, base: Path, work: Path) -> dict[str, dict[str, Packed]]:
-    """Check the files, make the tokenizer and the packed tokens, or find them made. ValueError if `work` belongs to
-    another pretraining."""
+def prepare(config: PretrainConfig, base: Path, work: Path) -> dict[str, int]:
+    """Check the files, make the tokenizer and the packed tokens, or find them made; tokens to train on by source.
+    ValueError if `work` belongs to another pretraining."""
     sources = sources_of(config, base)
     refuse_heldout(sources)
     for ref in (config.start, config.tokenizer):
@@ -96,14 +94,17 @@ def prepare(config: PretrainConfig, base: Path, work: Path) -> dict[str, dict[st
     from transformers import AutoTokenizer
 
     from workbench.pretraining.build import check
+    from workbench.pretraining.material import material
 
     loaded: Any = AutoTokenizer.from_pretrained(work / TOKENIZER, local_files_only=True)
+    settings = check(config, base, loaded)
+    found = material(config, sources, loaded, work / PACKED)
     with tempfile.TemporaryDirectory(dir=work) as trial:
-        check(config, base, loaded).save_pretrained(trial)
+        settings.save_pretrained(trial)
         loaded.save_pretrained(trial)
-        texts = (text for source in sources for text in islice(documents(source.heldout), SAMPLE))
-        making.check_loads_back(Path(trial), texts)
-    return {source.name: pack(loaded, source, work / PACKED) for source in sources}
+        making.check_loads_back(Path(trial), found.texts())
+    found.windows(1)  # finds out before any process starts whether there is enough for one
+    return dict(found.train_tokens)
 
 
 def _longest(config: PretrainConfig, base: Path) -> int:

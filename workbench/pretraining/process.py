@@ -18,17 +18,16 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer
 
-from workbench.corpus import Masking, Packed, Source, Windows, documents, pack
+from workbench.corpus import Source
 from workbench.environment import environment
 from workbench.models import quiet
-from workbench.pretraining import card
+from workbench.pretraining import card, facts
 from workbench.pretraining.build import build
 from workbench.pretraining.config import PretrainConfig, from_values, sources_of
 from workbench.pretraining.launch import GIVEN, LOG, PACKED, RESULT, STOP, TOKENIZER
-from workbench.pretraining.scores import continue_texts, loops, score
+from workbench.pretraining.material import Material, material
 from workbench.pretraining.train import Trained, train
 
-CONTINUATIONS, START_WORDS = 20, 12
 MID_WINDOWS = 64
 
 
@@ -42,46 +41,26 @@ def run(work: Path) -> bool:
         torch.set_num_threads(1)
     tokenizer: Any = AutoTokenizer.from_pretrained(work / TOKENIZER, local_files_only=True)
     sources = sources_of(config, base)
-    packed = {source.name: pack(tokenizer, source, work / PACKED) for source in sources}
-    masking = masking_of(config, tokenizer)
-    parts = [(packed[source.name]["train"].tokens, source.share) for source in sources]
+    learnt = material(config, sources, tokenizer, work / PACKED)
     first = os.environ.get("RANK", "0") == "0"
-
-    def heldout(most: int) -> dict[str, dict[str, Any]]:
-        return {
-            name: asdict(score(model, both["heldout"], recipe.context, most, masking))
-            for name, both in packed.items()
-        }
-
     with quiet(), _stopping(work / STOP) as should_stop:
         model = build(config, base, tokenizer)
-        before = (
-            heldout(recipe.heldout_windows) if first and config.start and not config.architecture else None
-        )
+        goes_on = first and config.start and not config.architecture
+        before = learnt.heldout(model, recipe.heldout_windows) if goes_on else None
         if hasattr(model.config, "output_router_logits"):
             model.config.output_router_logits = True  # the loss that keeps experts evenly busy needs them
         trained = train(
             model,
-            lambda count: Windows(parts, recipe.context, count, recipe.seed, masking),
+            learnt.windows,
             recipe,
             work,
             emit=_logger(work / LOG),
             should_stop=should_stop,
-            evaluate=lambda: {"heldout": heldout(min(MID_WINDOWS, recipe.heldout_windows))},
+            evaluate=lambda: {"heldout": learnt.heldout(model, min(MID_WINDOWS, recipe.heldout_windows))},
         )
         if first and trained.finished:
-            scores = heldout(recipe.heldout_windows)
-            _write(config, base, work, model, tokenizer, sources, packed, trained, before, scores)
+            _write(config, base, work, model, tokenizer, sources, learnt, trained, before)
     return trained.finished
-
-
-def masking_of(config: PretrainConfig, tokenizer: Any) -> Masking | None:
-    """What is hidden where the objective is masked."""
-    if config.kind == "decoder":
-        return None
-    special = frozenset(tokenizer.all_special_ids)
-    ids = (tokenizer.mask_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id)
-    return Masking(*ids, len(tokenizer), special, config.recipe.mask_share)
 
 
 def _write(
@@ -91,26 +70,21 @@ def _write(
     model: Any,
     tokenizer: Any,
     sources: Sequence[Source],
-    packed: Mapping[str, Mapping[str, Packed]],
+    learnt: Material,
     trained: Trained,
     before: Mapping[str, Any] | None,
-    scores: Mapping[str, Any],
 ) -> None:
     """Score, sample, save in half precision and write the cards from what happened."""
     folder = work / RESULT
-    written: list[dict[str, Any]] = []
-    if config.kind == "decoder":
-        name = config.continuations or sources[0].name
-        starts = story_starts(next(s for s in sources if s.name == name))
-        texts = continue_texts(model, tokenizer, starts, seed=config.recipe.seed)
-        written = [{"start": s, "continuation": t, "loops": loops(t)} for s, t in zip(starts, texts)]
+    scores = learnt.exam(model, learnt.heldout(model, config.recipe.heldout_windows))
+    written = learnt.samples(model)
     if hasattr(model.config, "output_router_logits"):
         model.config.output_router_logits = False
     parameters = sum(parameter.numel() for parameter in model.parameters())
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     log = [json.loads(line) for line in (work / LOG).read_text(encoding="utf-8").splitlines()]
-    facts = card.Facts(
+    found = facts.Facts(
         config=config,
         architecture=model.config.to_dict(),
         class_name=type(model).__name__,
@@ -121,19 +95,12 @@ def _write(
         heldout=scores,
         heldout_before=before,
         continuations=written,
-        sources=card.source_facts(sources, packed),
-        start=card.start_facts(config, base),
+        sources=facts.source_facts(sources, learnt.facts),
+        start=facts.start_facts(config, base),
         environment=environment("cuda:0" if torch.cuda.is_available() else "cpu", trained.precision),
         log=[line for line in log if line["event"] in ("step", "evaluated")],
     )
-    card.write(folder, facts)
-
-
-def story_starts(source: Source, count: int = CONTINUATIONS, words: int = START_WORDS) -> list[str]:
-    """The first words of held-out documents, evenly drawn from the whole file."""
-    texts = [text for text in documents(source.heldout) if len(text.split()) >= 2 * words]
-    chosen = texts[:: max(1, len(texts) // count)][:count]
-    return [" ".join(text.split()[:words]) for text in chosen]
+    card.write(folder, found)
 
 
 def _logger(path: Path) -> Callable[[str, Mapping[str, Any]], None]:

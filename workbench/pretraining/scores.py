@@ -1,10 +1,10 @@
-"""Scores a language model on held-out text: bits per byte, or hidden tokens found; and lets it continue stories."""
+"""Scores a language model on held-out text: bits per byte, or hidden tokens found; lets it continue stories and answer."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,24 +43,45 @@ def score(
         )
     ids = packed.tokens[: count * context].astype(np.int64).reshape(count, context)
     inputs, labels = (ids, ids) if masking is None else hide(ids, masking)
+    batches = (
+        ({"input_ids": inputs[begin : begin + BATCH]}, labels[begin : begin + BATCH])
+        for begin in range(0, count, BATCH)
+    )
+    found = _predicted(model, batches, causal=masking is None)
+    if masking is not None:
+        return found
+    bits = found.nats_per_token / math.log(2) * len(packed.tokens) / packed.text_bytes
+    return replace(found, bits_per_byte=bits)
+
+
+def score_windows(model: Any, windows: Sequence[Mapping[str, Any]]) -> Heldout:
+    """The next tokens of finished windows (arrays by name, `labels` among them), where they are to be predicted."""
+    batches = []
+    for begin in range(0, len(windows), BATCH):
+        some = windows[begin : begin + BATCH]
+        stacked = {name: np.stack([one[name] for one in some]) for name in some[0]}
+        labels = stacked.pop("labels")
+        batches.append((stacked, labels))
+    return _predicted(model, batches, causal=True)
+
+
+def _predicted(model: Any, batches: Iterable[tuple[Mapping[str, Any], Any]], *, causal: bool) -> Heldout:
+    """Over all labels that are to be predicted; where the model is causal, by the token before."""
     device = next(model.parameters()).device
     nats, right, total = 0.0, 0, 0
     with evaluating(model):
-        for begin in range(0, count, BATCH):
-            shown = torch.from_numpy(inputs[begin : begin + BATCH]).to(device)
-            wanted = torch.from_numpy(labels[begin : begin + BATCH]).to(device)
-            logits = model(input_ids=shown).logits
-            if masking is None:
+        for inputs, labels in batches:
+            shown = {name: torch.from_numpy(values).to(device) for name, values in inputs.items()}
+            wanted = torch.from_numpy(labels).to(device)
+            logits = model(**shown).logits
+            if causal:
                 logits, wanted = logits[:, :-1], wanted[:, 1:]
             predicted = wanted != UNSCORED
             logits, wanted = logits[predicted].float(), wanted[predicted]
             nats += float(cross_entropy(logits, wanted, reduction="sum"))
             right += int((logits.argmax(-1) == wanted).sum())
             total += len(wanted)
-    bits = None
-    if masking is None:
-        bits = nats / total / math.log(2) * len(packed.tokens) / packed.text_bytes
-    return Heldout(nats / total, right / total, total, bits)
+    return Heldout(nats / total, right / total, total)
 
 
 def hide(ids: Any, masking: Masking) -> tuple[Any, Any]:
@@ -112,6 +133,29 @@ def continue_texts(
             )
             written.append(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
     return written
+
+
+def answer(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], *, new_tokens: int) -> list[str]:
+    """The likeliest reply to each prompt of token ids, token by token."""
+    device = next(model.parameters()).device
+    written = []
+    with evaluating(model):
+        for begin in range(0, len(prompts), 2 * BATCH):
+            some = prompts[begin : begin + 2 * BATCH]
+            longest = max(map(len, some))
+            empty = [longest - len(one) for one in some]
+            ids = torch.tensor([[tokenizer.pad_token_id] * n + list(one) for n, one in zip(empty, some)])
+            mask = torch.tensor([[0] * n + [1] * len(one) for n, one in zip(empty, some)])
+            out = model.generate(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                do_sample=False,
+                max_new_tokens=new_tokens,
+                pad_token_id=tokenizer.pad_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+            )
+            written += tokenizer.batch_decode(out[:, longest:], skip_special_tokens=True)
+    return [text.strip() for text in written]
 
 
 def loops(text: str) -> bool:

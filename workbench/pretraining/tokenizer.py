@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.corpus import Source, documents
+from workbench.pretraining.chat import TEMPLATE
 
 PAD, BEGIN, END, MASK = "<|pad|>", "<|bos|>", "<|eos|>", "<|mask|>"
 CHAT = ("<|user|>", "<|assistant|>", "<|system|>")
@@ -61,7 +62,8 @@ def read_backend(folder: Path) -> Any:
 
 def wrap(backend: Any, objective: str, longest: int) -> Any:
     """The backend as transformers' tokenizer. For an encoder with a mask, and with the marks for begin and end around
-    each text, where a classifier looks for them; a decoder's text stands bare."""
+    each text, where a classifier looks for them; a decoder's text stands bare. For conversations with the marks of who
+    speaks and a template that sets them."""
     from tokenizers import AddedToken, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -77,12 +79,17 @@ def wrap(backend: Any, objective: str, longest: int) -> Any:
             pair=f"{BEGIN} $A {END} $B {END}",
             special_tokens=[(token, backend.token_to_id(token)) for token in (BEGIN, END)],
         )
-    return PreTrainedTokenizerFast(
+    if objective == "chat":
+        backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in CHAT])
+    wrapped = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_input_names=["input_ids", "attention_mask"],
         model_max_length=longest,
         **roles,
     )
+    if objective == "chat":
+        wrapped.chat_template = TEMPLATE
+    return wrapped
 
 
 def check_loads_back(folder: Path, texts: Iterable[str]) -> None:

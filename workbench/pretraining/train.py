@@ -22,6 +22,7 @@ from workbench import checkpoints
 from workbench.corpus import UNSCORED, Windows
 from workbench.pretraining.clock import Clock, Emit
 from workbench.pretraining.config import Recipe
+from workbench.pretraining.optimizer import muon
 
 ENDLESS = 10**8
 
@@ -111,7 +112,7 @@ class PretrainTrainer(Trainer):
         step_windows = at_once * pieces * arguments.world_size
         steps = math.ceil(recipe.tokens / (step_windows * recipe.context)) if recipe.tokens else None
         arguments.max_steps = steps or ENDLESS
-        self.causal, self.pieces = recipe.objective == "causal", pieces
+        self.causal, self.pieces, self.recipe = recipe.objective != "masked", pieces, recipe
         self.clock = Clock(recipe, steps, step_windows * recipe.context, folder, emit, should_stop, evaluate)
         super().__init__(
             model,
@@ -128,6 +129,11 @@ class PretrainTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        if self.optimizer is None and self.recipe.optimizer == "muon":
+            self.optimizer = muon(self._base, self.recipe)
+        return super().create_optimizer(model)
 
     def _loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         """The mean over the predicted tokens of a whole step, however it was cut into pieces and processes."""

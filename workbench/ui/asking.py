@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workbench import background
+from workbench import background, fitting
 from workbench.spec import canonical_json
 from workbench.store import Store
 from workbench.uploads import PREFIX, located
@@ -92,7 +92,7 @@ def known_modules(store: Store, ref: str, owner: str | None, task: str) -> list[
 def methods_that_fit(store: Store, model: str, owner: str | None, task: str) -> dict[str, str | None]:
     """Method -> None, or why not."""
     key = _fit_key(store, model, owner, task)
-    return _remembered(key, lambda: _call("methods_that_fit", str(store.folder), owner, model, task))
+    return _remembered(key, lambda: fitting.methods_that_fit(store.folder, model, task, owner=owner)[0])
 
 
 def known_fit(store: Store, model: str, owner: str | None, task: str) -> dict[str, str | None] | None:

@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from workbench.compare import Comparison
-from workbench.ui import shown
+from workbench.ui import inside_panel, shown
 from workbench.ui.comparison_columns import GROUPS
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.parts import button, empty_state, page_title
@@ -59,6 +59,7 @@ def draw() -> dict[str, Any]:
                     [], label="Run", show_label=False, container=False, elem_classes="wb-detail-run"
                 )
             p["detail"] = html_block("")
+        inside_panel.draw(p)
         with (
             gr.Column(elem_classes="wb-card wb-runs-card"),
             gr.Accordion("All runs of this setting", open=False, elem_classes="wb-as-table wb-runs"),

@@ -13,7 +13,7 @@ from workbench.curves import XAxis, scatter_points, seed_lines
 from workbench.metric import metric
 from workbench.more_runs import more_seeds
 from workbench.result import ACTIVE_STATES, FINAL_STATES, Run
-from workbench.ui import shown
+from workbench.ui import inside_panel, shown
 from workbench.ui.compare_layout import GRID, TABLE, draw, table_title
 from workbench.ui.comparison_columns import plain_grid
 from workbench.ui.comparison_table import comparison_table
@@ -249,6 +249,7 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     p["kind"].change(show_as, p["kind"], [p["table"], p["grid"]], **QUIET)
     p["across"].change(h.redraw_scatter, [setting, p["across"]], [p["scatter"], p["scatter_table"]], **QUIET)
     p["x"].change(h.redraw_learning, [setting, p["x"]], [p["learning"], p["learning_table"]], **QUIET)
+    inside_panel.wire(context, p)
     p["detail_run"].input(h.show_detail, p["detail_run"], p["detail"], **QUIET)
     p["code"].click(show_code, p["code_open"], [p["code_box"], p["code_open"]], **QUIET)
     outputs = [context.timer, p["every"], p["verdicts"]]

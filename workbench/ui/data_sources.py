@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
-from workbench.data import BundledCard, bundled
+from workbench import registry
+from workbench.data import bundled
 from workbench.data.limits import MEGABYTE, Limits
-from workbench.ui import parts
+from workbench.ui import data_browser
 from workbench.ui.context import PageContext
 from workbench.ui.controls import html_block, segmented
+from workbench.ui.plan import Plan
+from workbench.ui.sheet import draw_sheet
 from workbench.uploads import PREFIX
 
 UPLOADS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".gz", ".zip")
-_LANGUAGES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "zh": "Chinese"}
 
 
 def draw_sources(context: PageContext, at: dict[str, Any]) -> None:
@@ -25,7 +25,14 @@ def draw_sources(context: PageContext, at: dict[str, Any]) -> None:
     with gr.Row(elem_classes="wb-line"):
         html_block('<div class="wb-title"><h2 class="wb-h2">Or bring your own data</h2></div>')
         at["kind"] = segmented(names, "bundled", label="Where the data come from")
-    at["bundled"] = html_block(bundled_cards(bundled(), None))
+    with gr.Column(elem_classes="wb-browse") as at["browse"]:
+        cards = bundled(every=True)
+        at["find_set"] = gr.Textbox(
+            label="Search the data sets", show_label=False, placeholder="Search the data sets", max_lines=1, max_length=100,
+            elem_classes="wb-search", visible=len(cards) > data_browser.MANY,
+        )  # fmt: skip
+        at["bundled"] = html_block(data_browser.cards_html(cards, None, "classification"))
+    at["set"] = draw_sheet()
     with gr.Column(visible=False, elem_classes="wb-source-panel") as at["upload_panel"]:
         megabytes = Limits().bytes // MEGABYTE
         stays = "Only you see it here." if context.hosted else "It stays on this machine."
@@ -55,7 +62,7 @@ def draw_sources(context: PageContext, at: dict[str, Any]) -> None:
 def panels(at: dict[str, Any], kind: str) -> dict[Any, Any]:
     """The panel of this kind alone."""
     return {
-        at["bundled"]: gr.update(visible=kind == "bundled"),
+        at["browse"]: gr.Column(visible=kind == "bundled"),
         at["upload_panel"]: gr.Column(visible=kind == "upload"),
         at["named_panel"]: gr.Row(visible=kind == "named"),
     }
@@ -68,26 +75,16 @@ def source_kind(source: str | None) -> str:
     return "upload" if source.startswith(PREFIX) else "named"
 
 
-def bundled_cards(cards: Sequence[BundledCard], chosen: str | None) -> Markup:
-    return Markup('<div class="wb-sources" role="group" aria-label="Bundled data sets">{}</div>').format(
-        Markup("").join(_bundled_card(card, card.name == chosen) for card in cards)
-    )
+def bundled_cards(plan: Plan, words: str = "") -> str:
+    """The cards of all bundled sets for a plan; those in which all the words are found."""
+    chosen = (plan["data"] or {}).get("source")
+    return str(data_browser.cards_html(bundled(every=True), chosen, plan["task"], words))
 
 
-def _bundled_card(card: BundledCard, chosen: bool) -> Markup:
-    language = _LANGUAGES.get(card.language, card.language)
-    facts = [f"{parts.format_count(card.total_rows)} rows", language, f"{len(card.labels)} labels"]
-    return Markup(
-        '<button type="button" class="wb-source{on}" data-action="choose" data-key="{name}" aria-pressed="{pressed}">'
-        '<span class="wb-source-head"><span class="wb-strong">{name}</span>{badge}</span>'
-        '<span class="wb-note">{facts}</span><span class="wb-two wb-small">{summary}</span>'
-        '<span class="wb-note wb-source-task">{task}</span></button>'
-    ).format(
-        on=" wb-on" if chosen else "",
-        pressed=str(chosen).lower(),
-        name=card.name,
-        badge=parts.badge("ok", "chosen") if chosen else "",
-        facts=", ".join(fact for fact in facts if fact),
-        summary=card.summary,
-        task=card.task,
-    )
+def bundled_task(name: str) -> str:
+    """The task that a bundled set is for; ValueError if this version has no such task, or there is no such set."""
+    card = next((card for card in bundled(every=True) if card.name == name), None)
+    if card is None:
+        raise ValueError(f"There is no bundled data set called {name!r:.60}.")
+    registry.task(card.task)
+    return card.task

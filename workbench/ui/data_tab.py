@@ -8,8 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.data import bundled
-from workbench.ui import asking, data_form, data_report, data_sources, quickstart
+from workbench.ui import asking, data_browser, data_form, data_report, data_sources, quickstart, sheet
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block
 from workbench.ui.frame import model_title
@@ -19,7 +18,7 @@ from workbench.uploads import PREFIX, keep_upload, shown_source
 
 _ASKS_FOR_MORE = ("columns", "encoding", "split")
 _SHOWN = (
-    "bundled", "kind", "upload_panel", "named_panel", "name", "report", "more", "charts", "rows_panel", "columns_line",
+    "browse", "find_set", "bundled", "kind", "upload_panel", "named_panel", "name", "report", "more", "charts", "rows_panel", "columns_line",
     "search", "rows", "fingerprint", "next", "look",
 )  # fmt: skip
 Updates = dict[Any, Any]
@@ -61,7 +60,7 @@ def _draw_report(at: dict[str, Any]) -> None:
 
 
 def _outputs(context: PageContext, at: dict[str, Any]) -> list[Any]:
-    return [context.plan, *(at[name] for name in (*_SHOWN, *data_form.ORDER))]
+    return [context.plan, *(at[name] for name in (*_SHOWN, *data_form.ORDER)), *at["set"].outputs]
 
 
 def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
@@ -72,11 +71,22 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
 
     @say_errors
     def choose_bundled(plan: Plan, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
-        if (current_plan(plan, request)["data"] or {}).get("source") == event.key:
-            yield {at["report"]: gr.skip()}
+        if event.action == data_browser.CARD:
+            yield data_browser.open_card(at["set"], event.key)
             return
-        data = {"source": event.key}
-        yield from _shown(context, at, _with_data(plan, request, data), request)
+        yield sheet.closed(at["set"])
+        if (
+            event.action == sheet.CLOSE
+            or (current_plan(plan, request)["data"] or {}).get("source") == event.key
+        ):
+            return
+        chosen = {"task": data_sources.bundled_task(event.key), "data": {"source": event.key}}
+        yield from _shown(
+            context, at, change_plan(plan, request, lambda newest: {**newest, **chosen}), request
+        )
+
+    def find_sets(words: str, plan: Plan, request: gr.Request) -> str:
+        return data_sources.bundled_cards(current_plan(plan, request), words)
 
     @say_errors
     def take_upload(path: str | None, plan: Plan, request: gr.Request) -> Iterator[Updates]:
@@ -121,9 +131,14 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         return str(data_report.first_rows(found["rows"], look["report"], found["found"], words.strip()))
 
     at["kind"].input(
-        show_source_kind, at["kind"], [at["bundled"], at["upload_panel"], at["named_panel"]], **QUIET
+        show_source_kind, at["kind"], [at["browse"], at["upload_panel"], at["named_panel"]], **QUIET
     )
-    at["bundled"].action(choose_bundled, context.plan, outputs, trigger_mode="once", **QUIET)
+    for block in (at["bundled"], at["set"].head):
+        event = block.action(choose_bundled, context.plan, outputs, trigger_mode="once", **QUIET)
+        event.then(None, None, None, js=sheet.FOCUS)
+    at["find_set"].input(
+        find_sets, [at["find_set"], context.plan], at["bundled"], trigger_mode="always_last", **QUIET
+    )
     at["upload"].upload(take_upload, [at["upload"], context.plan], outputs, **QUIET)
     for event in (at["look_up"].click, at["name"].submit):
         event(look_up_name, [at["name"], context.plan], outputs, trigger_mode="once", **QUIET)
@@ -153,7 +168,7 @@ def _shown(
     unless its data turn out to be others than it says."""
     data, owner = plan["data"], owner_of(request)
     chosen = (data or {}).get("source")
-    start: Updates = {at["bundled"]: str(data_sources.bundled_cards(bundled(), chosen))}
+    start: Updates = {at["bundled"]: data_sources.bundled_cards(plan), at["find_set"]: ""}
     if data is None:
         yield start | _empty(at)
         return
@@ -161,10 +176,6 @@ def _shown(
         start |= data_sources.panels(at, data_sources.source_kind(chosen)) | {
             at["kind"]: data_sources.source_kind(chosen)
         }
-        start[at["bundled"]] = gr.update(
-            value=str(data_sources.bundled_cards(bundled(), chosen)),
-            visible=data_sources.source_kind(chosen) == "bundled",
-        )
     title = data.get("title") or shown_source(str(chosen)).rstrip("/").split("/")[-1]
     work = f"Reading {title} and counting its lengths in tokens of {model_title(plan['model'])}"
     max_length = setting_value(plan, "max_length")

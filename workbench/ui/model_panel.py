@@ -10,13 +10,14 @@ import gradio as gr
 from workbench import registry
 from workbench.result import Run
 from workbench.sources import embedded, known_references
-from workbench.ui import asking, drawer, method_cards, parts
+from workbench.ui import asking, drawer, method_cards, model_browser, parts, sheet
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.frame import model_title
 from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.method_counts import Updates, counted, plan_outputs
 from workbench.ui.plan import Plan
+from workbench.ui.sheet import draw_sheet
 
 
 def draw_model(context: PageContext, at: dict[str, Any]) -> None:
@@ -26,6 +27,8 @@ def draw_model(context: PageContext, at: dict[str, Any]) -> None:
     html_block('<h3 class="wb-h3">Base model</h3>')
     at["model_kind"] = segmented(kinds, "embedded", label="Where the base model comes from")
     at["models"] = html_block(method_cards.model_cards(embedded(), ""))
+    at["browse_models"] = gr.Button("Cards and earlier runs", size="sm", elem_classes="wb-tool")
+    at["model_sheet"] = draw_sheet("Search the models")
     hub = list(context.limits.models) if context.limits else [r for r in known_references() if ":" not in r]
     with gr.Column(visible=False) as at["hub_panel"]:
         at["hub"] = gr.Dropdown(
@@ -101,6 +104,29 @@ def wire_model(context: PageContext, at: dict[str, Any]) -> None:
         yield from chosen(event.key, plan, opened, words, request)
 
     @say_errors
+    def browse(plan: Plan, request: gr.Request) -> Updates:
+        ref = current_plan(plan, request)["model"]
+        return model_browser.open_list(at["model_sheet"], _newest_runs(context, owner_of(request)), ref)
+
+    @say_errors
+    def find_models(words: str, plan: Plan, request: gr.Request) -> str:
+        runs, ref = _newest_runs(context, owner_of(request)), current_plan(plan, request)["model"]
+        return str(model_browser.list_html(embedded(), runs, ref, words))
+
+    @say_errors
+    def act_in_sheet(
+        plan: Plan, opened: str | None, words: str, event: gr.EventData, request: gr.Request
+    ) -> Iterator[Updates]:
+        if event.action == model_browser.CARD:
+            yield model_browser.open_card(at["model_sheet"], event.key)
+        elif event.action == model_browser.ALL:
+            yield browse(plan, request)
+        else:
+            yield sheet.closed(at["model_sheet"])
+            if event.action == model_browser.USE:
+                yield from chosen(event.key, plan, opened, words, request)
+
+    @say_errors
     def choose_named(
         ref: str, plan: Plan, opened: str | None, words: str, request: gr.Request
     ) -> Iterator[Updates]:
@@ -112,6 +138,14 @@ def wire_model(context: PageContext, at: dict[str, Any]) -> None:
     panels = [at[name] for name in ("models", "hub_panel", "folder_panel", "run_panel", "run")]
     at["model_kind"].input(show_model_kind, at["model_kind"], panels, **QUIET)
     at["models"].action(choose_embedded, rest, outputs, trigger_mode="once", **QUIET)
+    inside: Any = at["model_sheet"]
+    at["browse_models"].click(browse, context.plan, inside.outputs, **QUIET).then(None, None, None, js=sheet.FOCUS)
+    inside.find.input(
+        find_models, [inside.find, context.plan], inside.body, trigger_mode="always_last", **QUIET
+    )
+    for block in (inside.head, inside.body):
+        event = block.action(act_in_sheet, rest, [*outputs, *inside.outputs], trigger_mode="once", **QUIET)
+        event.then(None, None, None, js=sheet.FOCUS)
     at["hub"].input(choose_named, [at["hub"], *rest], outputs, trigger_mode="once", **QUIET)
     at["run"].input(choose_named, [at["run"], *rest], outputs, trigger_mode="once", **QUIET)
     for event in (at["folder_go"].click, at["folder"].submit):
@@ -172,12 +206,15 @@ def model_kind(ref: str) -> str:
     return "folder" if ref.startswith(("/", ".", "~")) or ref.count("/") > 1 else "hub"
 
 
+def _newest_runs(context: PageContext, owner: str | None) -> list[Run]:
+    """Runs that can be trained on from, the newest last."""
+    return context.store.runs(states=("finished",), owner=owner)[-200:]
+
+
 def _finished_runs(context: PageContext, owner: str | None) -> list[tuple[str, str]]:
-    runs: list[Run] = context.store.runs(states=("finished",), owner=owner)
-    return [(_run_words(run), f"run:{run.id}") for run in reversed(runs[-200:])]
+    return [(_run_words(run), f"run:{run.id}") for run in reversed(_newest_runs(context, owner))]
 
 
 def _run_words(run: Run) -> str:
-    accuracy = run.result.metrics.get("accuracy") if run.result else None
-    score = f", {parts.format_score(accuracy)} %" if accuracy is not None else ""
-    return f"{run.label}, seed {run.spec.seed}{score} ({run.id[:6]})"
+    score = model_browser.score_words(run)
+    return f"{run.label}, seed {run.spec.seed}{', ' if score else ''}{score} ({run.id[:6]})"

@@ -1,0 +1,97 @@
+"""A sheet at the right end of the page on which a card is read: focus goes in, Escape closes it, focus comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from workbench.ui import parts
+from workbench.ui.controls import html_block
+
+CLOSE = "close"
+# Runs in the browser after each event that may open or close a sheet.
+FOCUS = """() => requestAnimationFrame(() => {
+  const shown = [...document.querySelectorAll('.wb-sheet')].find((one) => one.getClientRects().length);
+  if (!shown) {
+    const from = window.workbenchSheetFrom;
+    window.workbenchSheetFrom = null;
+    if (from && from.isConnected) from.focus({ preventScroll: true });
+    return;
+  }
+  if (shown.contains(document.activeElement)) return;
+  window.workbenchSheetFrom = window.workbenchSheetFrom || document.activeElement;
+  const close = shown.querySelector('[data-action=close]');
+  shown.setAttribute('role', 'dialog');
+  shown.setAttribute('aria-label', shown.querySelector('h2')?.textContent || '');
+  shown.onkeydown = (event) => { if (event.key === 'Escape') close?.click(); };
+  shown.scrollTop = 0;
+  close?.focus({ preventScroll: true });
+})"""
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Its parts from top to bottom. Buttons of `head` and `body` fire `action`."""
+
+    panel: gr.Column
+    head: gr.HTML
+    find: gr.Textbox
+    body: gr.HTML
+    readme: gr.Markdown
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.panel, self.head, self.find, self.body, self.readme]
+
+
+def draw_sheet(find: str = "Search") -> Sheet:
+    """Hidden until `opened`. `find` names its search box, which is shown where a sheet lists many things."""
+    with gr.Column(visible=False, elem_classes="wb-sheet") as panel:
+        head = html_block("")
+        box = gr.Textbox(
+            label=find, show_label=False, placeholder=find, max_lines=1, max_length=100, visible=False, elem_classes="wb-search"
+        )  # fmt: skip
+        body = html_block("")
+        readme = gr.Markdown("", elem_classes="wb-readme", latex_delimiters=[])
+    return Sheet(panel, head, box, body, readme)
+
+
+def opened(
+    sheet: Sheet,
+    title: str,
+    buttons: str | Markup,
+    body: Markup,
+    readme: str = "",
+    *,
+    note: str | Markup = "",
+    find: bool = False,
+) -> Updates:
+    """Show this; `buttons` stand before the one that closes."""
+    head = Markup(
+        '<div class="wb-sheet-head"><div class="wb-grow"><h2>{}</h2><div class="wb-note">{}</div></div>{}{}</div>'
+    ).format(title, note, buttons, parts.button("Close", CLOSE))
+    return {
+        sheet.panel: gr.Column(visible=True),
+        sheet.head: str(head),
+        sheet.find: gr.Textbox(value="", visible=find),
+        sheet.body: str(body),
+        sheet.readme: gr.Markdown(value=without_title(readme), visible=bool(readme)),
+    }
+
+
+def closed(sheet: Sheet) -> Updates:
+    return {sheet.panel: gr.Column(visible=False)}
+
+
+def without_title(readme: str) -> str:
+    """A README without its front matter and its first heading, which the sheet's own head repeats."""
+    text = readme.strip()
+    if text.startswith("---\n") and "\n---\n" in text[4:]:
+        text = text[4:].split("\n---\n", 1)[1].strip()
+    if text.startswith("# "):
+        text = text.partition("\n")[2].strip()
+    return text
