@@ -113,3 +113,38 @@ def test_a_new_head_has_the_new_labels(layout):
     assert output.logits.shape == (8, 3)
     assert torch.isfinite(output.loss)
     assert model.config.id2label == {0: "a", 1: "b", 2: "c"}
+
+
+def test_the_feed_forward_part_begins_and_ends_in_one_block(layout):
+    """It reads vectors as wide as the model and gives such vectors, and no other sublayer lies between."""
+    model = tiny_model(layout)
+    width = model.config.hidden_size
+    sites = arch.feed_forward_sites(model)
+    assert [last for _, last in sites] == arch.feed_forward_outputs(model)
+    for (first, last), (block, _) in zip(sites, arch.named_blocks(model)):
+        assert first.startswith(f"{block}.")
+        assert last.startswith(f"{block}.")
+        seen = {}
+        model.get_submodule(first).register_forward_pre_hook(lambda m, i, seen=seen: seen.update(read=i[0]))
+        model.get_submodule(last).register_forward_hook(lambda m, i, o, seen=seen: seen.update(given=o))
+        model(**tiny_batch())
+        assert seen["read"].shape == seen["given"].shape
+        assert seen["read"].shape[-1] == width
+    assert arch.mixture_names(model) == []
+
+
+def test_experts_stand_where_a_feed_forward_part_would():
+    model = tiny_model("mixtral")
+    mixtures = [f"model.layers.{i}.mlp" for i in range(LAYERS)]
+    assert arch.mixture_names(model) == mixtures
+    assert arch.feed_forward_sites(model) == [(name, name) for name in mixtures]
+    with pytest.raises(arch.Unsuitable, match="no feed-forward output that the workbench knows"):
+        arch.feed_forward_outputs(model)
+
+
+def test_norms_of_the_blocks(layout):
+    model = tiny_model(layout)
+    names = arch.norm_names(model)
+    per_block = 2 if layout in ("qwen2", "llama") else 4  # two norms, each with a bias or without
+    assert len(set(names)) == len(names) == per_block * LAYERS
+    assert all(model.get_parameter(name).shape == (model.config.hidden_size,) for name in names)

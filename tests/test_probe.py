@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from tests.tiny import save_tiny, tiny_config
-from workbench import background, fitting, models, probe, registry
+from workbench import models, probe, registry
 from workbench.method import Method
 from workbench.parameters import total_parameters
-from workbench.sources import read_architecture
 
 SOME = ("full", "head", "bitfit", "lora", "prefix", "t_few", "moe_experts", "moe_router")
 
@@ -218,7 +217,7 @@ def test_a_copy_has_every_kind_of_layer():
 def one_of_each_kind():
     kinds = {}
     for name in sorted(models.architectures()):
-        kinds.setdefault(read_architecture(name)["model_type"], name)
+        kinds.setdefault(models.load_config(models.resolve(name, counting=True)).model_type, name)
     return list(kinds.values())
 
 
@@ -239,33 +238,3 @@ def test_every_shipped_kind_of_architecture_has_a_small_copy(name):
 @pytest.mark.parametrize("name", sorted(models.architectures()))
 def test_every_shipped_architecture_has_a_small_copy(name):
     check_small_copy(name)
-
-
-def test_processes_share_the_methods(tmp_path, monkeypatch):
-    """Each is asked once, and the answer is in the registry's order."""
-    asked = {}
-
-    def call(function, folder, owner, model, task, methods, *, pool):
-        assert (function, folder, owner) == ("workbench.preview:methods_that_fit", str(tmp_path), "me")
-        asked[pool] = methods
-        return dict.fromkeys(methods, "No."), "A note."
-
-    monkeypatch.setattr("workbench.background.call", call)
-    reasons, note = fitting.methods_that_fit(tmp_path, "m", "generation", owner="me")
-    assert list(reasons) == list(registry.methods())
-    assert note == "A note."
-    assert len(asked) == fitting.PROCESSES
-    assert sorted(sum(asked.values(), [])) == sorted(registry.methods())
-
-
-@pytest.mark.slow
-def test_two_processes_find_out_together(tmp_path):
-    """As the page and the command line ask; what one call found is there for the next."""
-    try:
-        reasons, note = fitting.methods_that_fit(tmp_path, "embedded:fable-8m", "classification")
-    finally:
-        background.close()
-    assert reasons["full"] is None
-    assert note == ""
-    assert len(list((tmp_path / "cache").glob("usable-*.json"))) == fitting.PROCESSES
-    assert reasons == probe.usable("embedded:fable-8m", cache=tmp_path / "cache")

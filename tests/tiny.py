@@ -91,12 +91,15 @@ def tiny_model(
 
 
 def tiny_shapes(
-    layout: str, labels: Sequence[str] = ("negative", "positive"), task: str = "classification"
+    layout: str,
+    labels: Sequence[str] = ("negative", "positive"),
+    task: str = "classification",
+    device: str = "meta",
 ) -> Any:
-    """The same model on the meta device: shapes without weights."""
+    """The same model on the meta device, shapes without weights; or with any weights on another."""
     import torch
 
-    with torch.device("meta"):
+    with torch.device(device):
         return _auto(task).from_config(tiny_config(layout, labels)).eval()
 
 
@@ -163,6 +166,9 @@ def tiny_batch(
     ids = torch.randint(4, 4 + len(WORDS), (rows, length), generator=generator)
     lengths = torch.randint(length // 3, length + 1, (rows,), generator=generator)
     mask = (torch.arange(length) < lengths[:, None]).long()
+    if task == "generation":  # as texts are written: a beginning and an end
+        ids[:, 0] = 2
+        ids[torch.arange(rows), lengths - 1] = 3
     given = {"input_ids": ids * mask, "attention_mask": mask}
     if task == "classification":
         return {**given, "labels": torch.randint(0, labels, (rows,), generator=generator)}

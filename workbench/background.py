@@ -22,7 +22,7 @@ class BackgroundError(RuntimeError):
 
 
 def call(function: str, *arguments: Any, pool: str = "estimate", timeout: float | None = None) -> Any:
-    """`call("workbench.estimate:usable", model, task)`: the function's value, or what it raised, raised here.
+    """`call("workbench.probe:usable", model, task)`: the function's value, or what it raised, raised here.
 
     Each pool is one child that takes one call at a time. A child that dies is started again, and asked again, once.
     """

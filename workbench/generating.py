@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -246,7 +247,10 @@ def _own_decoding(model: Any) -> Iterator[None]:
     for holder in holders:
         holder.generation_config = GenerationConfig()
     try:
-        yield
+        # PEFT warns of position ids that it drops, which are put back here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for holder, config in zip(holders, kept):
             holder.generation_config = config

@@ -50,15 +50,16 @@ class Limits:
 
 
 def check_plan(
-    preset: Preset, prepared: Prepared, limits: Limits, *, seeds: int = 0, active: int = 0
+    preset: Preset, prepared: Prepared, limits: Limits, *, seeds: int = 0, active: int = 0, settings: int = 1
 ) -> None:
     """ValueError with one sentence where a plan asks for more than a visitor may have.
 
-    `active` is the number of runs that the visitor has waiting or training already.
+    `active` is the number of runs that the visitor has waiting or training already, `settings` how many the plan has:
+    one for each size of a learning curve.
     """
     setting = Setting(data=prepared.spec, model=preset.model, **preset.setting)
     check_model(preset.model, limits)
-    wanted = len(preset.methods) * (seeds or len(preset.seeds))
+    wanted = len(preset.methods) * (seeds or len(preset.seeds)) * settings
     if active + wanted > limits.runs:
         already = f" and {active} of yours are not done yet" if active else ""
         raise ValueError(

@@ -40,6 +40,11 @@ def kind_title(kind: str) -> str:
     return KINDS.get(kind, kind)
 
 
+def column_title(kind: str) -> str:
+    """The same where there is little room, beside the others of its block."""
+    return "output" if kind == "o" else kind_title(kind)
+
+
 def columns(document: Document) -> list[str]:
     """The kinds of modules inside the layers, in reading order; the model's own further ones last."""
     found = dict.fromkeys(cell["kind"] for cell in document["cells"] if cell["layer"])
@@ -168,18 +173,20 @@ def _most_kind(document: Document) -> list[str]:
     """Which modules moved most and least for their size."""
     sums: dict[str, list[float]] = {}
     for cell in document["cells"]:
-        if cell["layer"] and cell["trained"] and cell["size"]:
+        if cell["layer"] and cell["trained"]:
             both = sums.setdefault(cell["kind"], [0.0, 0.0])
             both[0] += cell["change"] ** 2
             both[1] += cell["size"] ** 2
-    sizes = {kind: (change / size) ** 0.5 for kind, (change, size) in sums.items()}
-    if not sizes:
+    sizes = {kind: (change / size) ** 0.5 for kind, (change, size) in sums.items() if size}
+    if len(sums) == 1:
+        kind = next(iter(sums))
+        size = (
+            f"they moved by {percent(sizes[kind])} of their size" if sizes else "they were zero at the start"
+        )
+        return [f"Only {_plural(kind)} were trained there; {size}."]
+    if len(sizes) < 2:
         return []
     most, least = max(sizes, key=lambda k: sizes[k]), min(sizes, key=lambda k: sizes[k])
-    if len(sizes) == 1:
-        return [
-            f"Only {_plural(most)} were trained there; they moved by {percent(sizes[most])} of their size."
-        ]
     return [
         f"For their size {_plural(most)} moved most ({percent(sizes[most])}) and {_plural(least)} least"
         f" ({percent(sizes[least])})."

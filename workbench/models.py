@@ -232,6 +232,12 @@ def _model_of_run(
     if store is None:
         raise ModelError(f"{source.ref} names an earlier run, but no store was given to look it up in", "run")
     run = store.run(Path(source.path_or_id).name)
+    earlier = run.spec.setting.task
+    if registry.task(earlier).model_class != task.model_class:
+        raise Unsuitable(
+            f"run {run.id} was trained for {earlier} and its model has no part for {task.name}:"
+            f" choose {run.spec.setting.model}, which it was trained on, or a run of the same task"
+        )
     model = saving.load_trained(
         resolve(run.spec.setting.model, store=store),
         saving.trained_folder(Path(source.path_or_id)),

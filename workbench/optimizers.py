@@ -120,9 +120,14 @@ def _decaying(model: Any) -> set[str]:
 
 
 def _lion(model: Any, learning_rate: float, weight_decay: float, bits: int) -> Any:
-    """With its paper's betas: transformers would pass on AdamW's."""
+    """With its paper's betas: transformers would pass on AdamW's. As there, embeddings keep 32 bits."""
     from bitsandbytes.optim.lion import Lion
+    from bitsandbytes.optim.optimizer import GlobalOptimManager
+    from torch import nn
 
+    for module in model.modules():
+        if bits == 8 and isinstance(module, nn.Embedding):
+            GlobalOptimManager.get_instance().register_module_override(module, "weight", {"optim_bits": 32})
     return Lion(_groups(model, weight_decay), lr=learning_rate, betas=(0.9, 0.99), optim_bits=bits)
 
 

@@ -41,6 +41,7 @@ DATA_KEYS = (
     "augment",
     "subsets",
 )
+ALL = "all"
 PART_KEYS = ("train", "validation", "test")
 HEAD_KEYS = ("title", "description", "task", "model", "data", "methods", "seeds")
 SETTING_KEYS = tuple(
@@ -69,7 +70,8 @@ class MethodChoice:
 @dataclass(frozen=True)
 class Preset:
     """A comparison before its data is read. `data` holds the arguments of `data.prepare_subsets`; `setting` fields of Setting;
-    `task_options` those of the task's own options that are given."""
+    `task_options` those of the task's own options that are given. With `all_methods`, those of `methods` that can't serve
+    the model are left out when the runs are queued."""
 
     name: str
     model: str
@@ -82,6 +84,12 @@ class Preset:
     title: str = ""
     description: str = ""
     path: Path | None = None
+    all_methods: bool = False
+
+    @property
+    def runs(self) -> int:
+        """How many runs it makes: methods by seeds by sizes of a learning curve."""
+        return len(self.methods) * len(self.seeds) * max(1, len(self.data.get("subsets") or ()))
 
     @property
     def needs_hub(self) -> bool:
@@ -140,7 +148,8 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
         task=task,
         model=str(values["model"]),
         data=_data(values["data"], path),
-        methods=tuple(_method_choice(item) for item in _listed(values["methods"], "methods")),
+        methods=_methods(values["methods"], task),
+        all_methods=values["methods"] == ALL,
         seeds=_seeds(values.get("seeds", [0])),
         setting=setting,
         task_options=_task_options(options, {key: values[key] for key in own if key in values}),
@@ -223,7 +232,7 @@ def to_values(preset: Preset) -> dict[str, Any]:
     data |= preset.data.get("parts") or {}
     data = {k: v for k, v in data.items() if v not in (None, [], "")}
     values["data"] = data["source"] if set(data) == {"source"} else data
-    values["methods"] = [_method_values(chosen) for chosen in preset.methods]
+    values["methods"] = ALL if preset.all_methods else [_method_values(chosen) for chosen in preset.methods]
     values["seeds"] = list(preset.seeds)
     values |= preset.task_options
     for key, value in preset.setting.items():
@@ -305,7 +314,9 @@ def _check_data_tools(arguments: dict[str, Any], path: Path | None) -> None:
     if sizes:
         arguments["subsets"] = list(sizes)
         if arguments.get("train_rows") is not None:
-            raise ValueError("data: give train_rows or subsets, not both: each size of subsets is a train_rows")
+            raise ValueError(
+                "data: give train_rows or subsets, not both: each size of subsets is a train_rows"
+            )
     for name in ("mix", "augment", "subsets"):
         if name in arguments and not arguments[name]:
             del arguments[name]
@@ -316,6 +327,15 @@ def _located(name: str, path: Path | None) -> str:
     if path is not None and not Path(name).is_absolute() and (path.parent / name).exists():
         return str((path.parent / name).resolve())
     return name
+
+
+def _methods(value: Any, task: str) -> tuple[MethodChoice, ...]:
+    """The entries of a list; `all` is every method that serves the task, with its defaults."""
+    if value == ALL:
+        return tuple(MethodChoice(name) for name, m in registry.methods().items() if task in m.tasks)
+    if isinstance(value, str):
+        raise ValueError(f"methods is a list of methods or the word {ALL}, not {value!r}")
+    return tuple(_method_choice(item) for item in _listed(value, "methods"))
 
 
 def _method_choice(item: Any) -> MethodChoice:

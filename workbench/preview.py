@@ -5,42 +5,120 @@ Called through `workbench.background`, in a process that may import the deep-lea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.store import Store
+
+if TYPE_CHECKING:
+    from workbench.data import Prepared
 
 SHOWN_ROWS = 8
 
 
 def look_at_data(
-    store_folder: str, arguments: Mapping[str, Any], upload: str | None, model: str, max_length: int
+    store_folder: str,
+    arguments: Mapping[str, Any],
+    upload: str | None,
+    model: str,
+    max_length: int,
+    uploads: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Read, examine and, where nothing blocks, prepare and keep the rows. `upload` is where a reader's file lies."""
-    from workbench.data import DataError, Split, check, documents, examine, prepare, read, save_prepared
+    """Read, examine and, where nothing blocks, prepare and keep the rows. `upload` is where a reader's file lies, `uploads`
+    where further ones of a mix do. `spec` is None where something blocks; with learning-curve subsets it is that of the
+    largest, and `fingerprints` are those of all."""
+    from workbench.data import DataError, Split, check, documents, examine, read
+    from workbench.data.tools import blocked, with_tools
 
     store = Store(store_folder)
     given = {key: value for key, value in arguments.items() if value is not None}
     source = Path(upload) if upload else given.pop("source", "")
     given.pop("source", None)
     given.pop("revision", None)
-    reading = {key: given.pop(key) for key in ("parts", "encoding", "skip_broken") if key in given}
+    reading: dict[str, Any] = {
+        key: given.pop(key) for key in ("parts", "encoding", "skip_broken") if key in given
+    }
     split = Split(**{ours: given[theirs] for theirs, ours in _SPLIT.items() if theirs in given})
     looking: dict[str, Any] = {key: given[key] for key in _LOOKING if key in given}
     looking |= {"tokenizer": _tokenizer(model, store), "max_length": max_length, "split": split}
+    nothing: dict[str, Any] = {"spec": None, "fingerprints": [], "new": {}, "sources": {}}
     try:
         cut = documents(given.get("task", "classification"), given.get("format"))
         raw = read(source, **reading, documents=cut)
     except DataError:
-        return {"report": check(source, **reading, **looking).to_dict(), "spec": None}
+        return {"report": check(source, **reading, **looking).to_dict(), **nothing}
     report = examine(raw, **looking)
     if report.blocks:
-        return {"report": report.to_dict(), "spec": None}
-    prepared = prepare(source, **reading, **given, raw=raw)
-    save_prepared(prepared, store.data_folder(prepared.spec.fingerprint))
-    return {"report": report.to_dict(), "spec": asdict(prepared.spec)}
+        return {"report": report.to_dict(), **nothing}
+    try:
+        found = _prepared(store, source, {**reading, **given, "raw": raw, "wait": False}, uploads)
+    except DataError as error:
+        if not any(given.get(tool) for tool in ("mix", "augment", "subsets")):
+            raise
+        return {"report": blocked(report, error).to_dict(), **nothing}
+    report, counts = with_tools(report, found[-1])
+    fingerprints = [one.spec.fingerprint for one in found]
+    return {
+        "report": report.to_dict(),
+        "spec": asdict(found[-1].spec),
+        "fingerprints": fingerprints,
+        **counts,
+    }
+
+
+def _prepared(
+    store: Store, source: str | Path, arguments: dict[str, Any], uploads: Mapping[str, str] | None
+) -> list[Prepared]:
+    from workbench.data import prepare_subsets, save_prepared
+
+    located = {name: Path(path) for name, path in (uploads or {}).items()}
+    subsets = arguments.pop("subsets", ())
+    found = prepare_subsets(source, subsets=subsets, located=located, **arguments)
+    for prepared in found:
+        save_prepared(prepared, store.data_folder(prepared.spec.fingerprint))
+    return found
+
+
+def augment_slowly(
+    store_folder: str,
+    arguments: Mapping[str, Any],
+    upload: str | None,
+    uploads: Mapping[str, str] | None,
+    progress_file: str,
+) -> None:
+    """Prepare the data with an augmentation that takes minutes; how far it is stands in the file as JSON."""
+    path = Path(progress_file)
+
+    def tell(name: str, done: int, total: int) -> None:
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps({"name": name, "done": done, "total": total}), encoding="utf-8")
+        part.replace(path)
+
+    given = {key: value for key, value in arguments.items() if value is not None and key != "revision"}
+    source = given.pop("source", "")
+    _prepared(Store(store_folder), Path(upload) if upload else source, {**given, "progress": tell}, uploads)
+
+
+def preview_augmentation(
+    store_folder: str, fingerprint: str, augment: Mapping[str, Any], count: int = 3
+) -> list[dict[str, Any]]:
+    """A few training rows with the new texts that would be made of them: what a reader looks at before applying."""
+    from workbench.data import load_prepared
+    from workbench.data.tools import before_and_after
+
+    prepared = load_prepared(Store(store_folder).data_folder(fingerprint))
+    return before_and_after(prepared, augment, count)
+
+
+def why_not_augment(name: str, options: Mapping[str, Any]) -> str | None:
+    """None, or the sentence that says why this way of augmenting can't be used here."""
+    from workbench.data.augment import augmenter, check_augment
+
+    tool = augmenter(name)
+    return tool.unusable(tool.options.from_dict(check_augment({name: options})[name]))
 
 
 _LOOKING = ("text", "label", "fixes", "task", "format", "columns", "fill")

@@ -194,10 +194,15 @@ def _train_one_step(method: Method, subject: Subject) -> None:
 
 
 def _batch(model: Any, task: str) -> dict[str, torch.Tensor]:
-    """Two rows of unlike length and unlike answers."""
+    """Two rows of unlike length and unlike answers, with the tokens that begin and end a text where the model has them."""
+    text = architecture.plain_base(model).config.get_text_config()
     ids = torch.randint(10, 60, (2, 6))
     mask = torch.tensor([[1] * 6, [1] * 4 + [0] * 2])
-    pad = architecture.plain_base(model).config.get_text_config().pad_token_id or 0
+    if isinstance(text.bos_token_id, int):
+        ids[:, 0] = text.bos_token_id
+    if isinstance(text.eos_token_id, int):
+        ids[0, 5] = ids[1, 3] = text.eos_token_id
+    pad = text.pad_token_id or 0
     given = {"input_ids": torch.where(mask == 1, ids, pad), "attention_mask": mask}
     if task == "classification":
         return given | {"labels": torch.tensor([0, 1])}

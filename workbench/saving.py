@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from workbench import registry
 from workbench.method import Context, Method, Unsuitable
 from workbench.methods import _low_rank
-from workbench.methods._peft_derived import serve_one_task
+from workbench.methods._peft_derived import settle
 from workbench.models import ModelSource, load_model, quiet
 from workbench.options import Options
 from workbench.pooling import pool_last_real_token
@@ -121,7 +121,7 @@ def _load_peft(base: Any, folder: Path) -> Any:
             _low_rank.take_out(model, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         return model
     model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
-    serve_one_task(model)
+    settle(model)
     if model.active_peft_config.is_prompt_learning:
         pool_last_real_token(model)
     return model

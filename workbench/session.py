@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench import background, registry
+from workbench.fitting import methods_that_fit
 from workbench.presets import Preset, plan
 from workbench.spec import RunSpec
 from workbench.store import Store
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Submitted:
     """What was queued: the setting's id (with learning-curve subsets that of the largest, `setting_ids` of all, smallest
-    first) and the runs in order."""
+    first) and the runs in order. `left_out`: of a preset of all methods those that can't serve, with the reason."""
 
     setting_id: str
     run_ids: tuple[str, ...]
     setting_ids: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare_data(store: Store, preset: Preset, progress: Say | None = None) -> list[Prepared]:
@@ -53,11 +55,29 @@ def submit(
 ) -> Submitted:
     """Queue every run of a preset. Bad data or an unknown model is a ValueError, and nothing is queued then."""
     prepared = prepared or prepare_data(store, preset, progress)
+    preset, left_out = _fitting(store, preset, owner)
     revision = model_revision(preset.model, store)
     plans = [_planned(store, preset, one, revision, seeds) for one in prepared]
-    ids = store.add([spec for specs in plans for spec in specs], owner=owner, key=key)
+    # All sizes of a learning curve have their first seed before any has its second.
+    order = [spec for position in zip(*plans) for spec in position]
+    order.sort(key=lambda spec: list(seeds or preset.seeds).index(spec.seed))
+    ids = store.add(order, owner=owner, key=key)
     setting_ids = tuple(specs[0].setting.id for specs in plans)
-    return Submitted(setting_ids[-1], tuple(ids), setting_ids)
+    return Submitted(setting_ids[-1], tuple(ids), setting_ids, left_out)
+
+
+def _fitting(store: Store, preset: Preset, owner: str) -> tuple[Preset, dict[str, str]]:
+    """A preset of all methods without those that can't serve its model, and why not; any other as it is."""
+    if not preset.all_methods:
+        return preset, {}
+    reasons, _ = methods_that_fit(store.folder, preset.model, preset.task, owner=owner or None)
+    left_out = {
+        line.method: reason for line in preset.methods if (reason := reasons[line.method]) is not None
+    }
+    kept = tuple(line for line in preset.methods if line.method not in left_out)
+    if not kept:
+        raise ValueError(f"no method fits {preset.model} and {preset.task}: {next(iter(left_out.values()))}")
+    return replace(preset, methods=kept), left_out
 
 
 def _planned(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$", re.ASCII)
 HUB_SECONDS = 5.0
+DEFAULT_MODEL = "fable-8m"
 WELL_KNOWN = (
     "FacebookAI/roberta-large",
     "FacebookAI/xlm-roberta-base",
@@ -84,10 +85,10 @@ class ModelCard:
 
 
 def embedded() -> list[ModelCard]:
-    """The models that ship with the workbench, smallest first."""
+    """The models that ship with the workbench: the one that a new plan begins with, then the smallest first."""
     files = (shipped("assets") / "models").glob("*/card.json")
     cards = [ModelCard(**json.loads(path.read_text(encoding="utf-8"))) for path in files]
-    return sorted(cards, key=lambda card: card.parameters)
+    return sorted(cards, key=lambda card: (card.name != DEFAULT_MODEL, card.parameters, card.name))
 
 
 def architectures() -> dict[str, str]:

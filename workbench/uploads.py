@@ -28,6 +28,14 @@ def keep_upload(store: Store, path: Path, name: str, owner: str | None) -> str:
     return f"{PREFIX}{upload_id}/{clean_file_name(name)}"
 
 
+def kept_uploads(store: Store, owner: str | None) -> list[tuple[str, str]]:
+    """(name, reference) of the files kept for this visitor, the newest first."""
+    folder = _folder(store, owner)
+    places = sorted(folder.iterdir(), key=lambda one: -one.stat().st_mtime) if folder.is_dir() else []
+    files = [file for place in places if place.is_dir() for file in sorted(place.iterdir()) if file.is_file()]
+    return [(file.name, f"{PREFIX}{file.parent.name}/{file.name}") for file in files]
+
+
 def located(store: Store, source: str, owner: str | None) -> str:
     """The path behind a reference to one's own upload; every other source is returned as it is."""
     if not source.startswith(PREFIX):

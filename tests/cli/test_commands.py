@@ -93,7 +93,7 @@ def test_data_that_blocks_training_is_one_line_and_status_2(capsys, tmp_path, co
     ("words", "sentence"),
     [
         (["run", "quikstart"], "there is no preset 'quikstart'"),
-        (["run", "quickstart", "--methods", "lroa"], "did you mean lora?"),
+        (["run", "quickstart", "--methods", "lorra"], "did you mean lora?"),
         (["run", "quickstart", "--set", "batch_size"], "--set takes KEY=VALUE"),
         (["run", "quickstart", "--set", "batch_size=many"], "batch_size is a whole number"),
         (["run", "quickstart", "--set", "data=/no/such/file.csv"], "/no/such/file.csv"),
@@ -107,7 +107,7 @@ def test_data_that_blocks_training_is_one_line_and_status_2(capsys, tmp_path, co
         (["infer", "--runs", "zz", "--text", "x"], "no run begins with 'zz'"),
         (["infer", "--runs", "zz", "--text", " "], "--text is empty"),
         (["methods", "--task", "poetry"], "unknown task(s) poetry"),
-        (["methods", "--card", "lroa"], "did you mean lora?"),
+        (["methods", "--card", "lorra"], "did you mean lora?"),
         (
             ["estimate", "--model", "embedded:fable-8m", "--method", "lora", "--option", "rank=3"],
             "unknown option(s) rank",

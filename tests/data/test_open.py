@@ -73,6 +73,17 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
     assert frame[LINE].is_monotonic_increasing
 
 
+def test_lists_and_objects_are_json_text_and_bytes_are_left_out(tmp_path: Path) -> None:
+    frame = FRAME.assign(turns=[[{"role": "user", "content": t}] for t in FRAME["text"]], picture=b"x")
+    raw = data.read(write(tmp_path / "a.parquet", _bytes(frame.to_parquet)))
+    assert (raw.columns, raw.flat_columns) == (("text", "label", "turns"), ("text", "label"))
+    assert json.loads(raw.parts["all"]["turns"][0]) == [{"role": "user", "content": PAIRS[0][0]}]
+    assert any("picture left out" in note for note in raw.notes)
+    assert data.prepare(tmp_path / "a.parquet").spec.fingerprint == (
+        data.prepare(write(tmp_path / "a.csv", CSV)).spec.fingerprint
+    )
+
+
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     lines = {
         name: data.read(write(tmp_path / name, FORMATS[name])).parts["all"][LINE].tolist() for name in FORMATS
@@ -306,7 +317,7 @@ def test_wrong_parts_are_named(tmp_path: Path) -> None:
 def test_bundled_sets_are_read_by_name_and_typos_are_answered() -> None:
     assert data.bundled(), "bundled data sets are shipped"
     for card in data.bundled():
-        fill = {name: "Robin" for name in card.more.get("placeholders", ())}
+        fill = dict.fromkeys(card.more.get("placeholders", ()), "Robin")
         report = data.check(card.name, task=card.task, fill=fill)
         assert not report.blocks, report.to_text()
         assert report.parts == card.rows

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.methods.contract import logits, prepared, train
+from tests.methods.contract import prepared, train
 from tests.tiny import LAYERS, LAYOUTS, tiny_model
 from workbench import registry
 from workbench.architecture import blocks, head_names, is_head
@@ -40,6 +40,28 @@ def test_bitfit_trains_bias_terms_only(layout):
     )
 
 
+def test_head_in_generation_is_an_output_layer_of_its_own():
+    """Tied to the word embeddings it is no head: training it would change what the model reads."""
+    method = registry.method("head")
+    model = prepared(method, "qwen2", "generation")
+    assert method_names(model) == ["lm_head.weight"]
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    train(model, task="generation")
+    moved = [n for n, p in model.named_parameters() if not torch.equal(p, before[n])]
+    assert moved == ["lm_head.weight"]
+    with pytest.raises(Unsuitable, match="same weights as its word embeddings"):
+        method.apply(tiny_model("gpt2", task="generation"), method.options(), Context(task="generation"))
+
+
+def test_freeze_in_generation_trains_an_output_layer_of_its_own():
+    assert {"lm_head.weight", "model.norm.weight"} <= set(
+        method_names(prepared(registry.method("freeze"), "qwen2", "generation"))
+    )
+    tied = method_names(prepared(registry.method("freeze"), "gpt2", "generation"))
+    assert "transformer.ln_f.weight" in tied
+    assert not any("wte" in n or "lm_head" in n for n in tied)
+
+
 def test_bitfit_says_so_where_there_are_none():
     method = registry.method("bitfit")
     with pytest.raises(Unsuitable, match="this llama model has no bias terms"):
@@ -68,37 +90,6 @@ def test_freeze_knows_how_many_blocks_there_are():
     method = registry.method("freeze")
     with pytest.raises(ValueError, match=f"layers is at most {LAYERS}.*not 3"):
         method.apply(tiny_model("bert"), method.options(layers=3), Context())
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_adapters_stand_at_both_places_of_every_block(layout):
-    torch.manual_seed(0)
-    before = logits(tiny_model(layout))
-    model = prepared(registry.method("adapter"), layout)
-    assert torch.equal(logits(model), before), "the model starts unchanged"
-    places = {n.rsplit(".adapter.", 1)[0] for n in method_names(model)}
-    assert len(places) == 2 * LAYERS
-    for block in blocks(model):
-        assert sum(name.endswith(".adapter") for name, _ in block.named_modules()) == 2
-    for place in places:
-        down, up = model.get_submodule(f"{place}.adapter.down"), model.get_submodule(f"{place}.adapter.up")
-        assert (down.in_features, down.out_features, up.out_features) == (32, 4, 32)
-    train(model)
-    assert all(model.get_submodule(f"{place}.adapter.up").weight.abs().sum() > 0 for place in places)
-
-
-def test_an_adapter_that_starts_near_identity():
-    before = logits(tiny_model("qwen2"))
-    after = logits(prepared(registry.method("adapter"), "qwen2", init_scale=1e-3))
-    assert not torch.equal(after, before)
-    assert torch.allclose(after, before, atol=1e-3)
-
-
-def test_adapters_do_not_stack():
-    method = registry.method("adapter")
-    model = prepared(method, "gpt2")
-    with pytest.raises(Unsuitable, match="already"):
-        method.apply(model, method.options(), Context())
 
 
 def test_peft_does_not_stack():

@@ -74,6 +74,27 @@ def test_everything_is_drawn_once_and_again_only_when_a_run_changes_its_state(fi
     assert page.refresh(drawn=first["drawn"])["table"] != gr.skip()
 
 
+def test_the_learning_curve_shows_where_settings_differ_in_training_rows_alone(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+):
+    assert not Page(filled).refresh()["sizes_card"]["visible"]
+    small = fake_store.setting(fingerprint="0ddb" * 4)
+    fake_store.fill(filled, methods=("full", "lora"), seeds=(0, 1), shared=small)
+    rows = {small.data.fingerprint: 10}
+    monkeypatch.setattr("workbench.learning_curve._held_out", lambda folder: "equal")
+    monkeypatch.setattr(
+        "workbench.learning_curve.train_rows", lambda store, setting: rows.get(setting.data.fingerprint, 100)
+    )
+    page = Page(filled)
+    drawn = page.refresh()
+    assert drawn["sizes_card"]["visible"]
+    assert "2 sizes" in drawn["sizes_title"]
+    assert "10 rows" in drawn["sizes_table"]
+    assert page.refresh(drawn=drawn["drawn"])["sizes"] == gr.skip()
+    fake_store.fill(filled, methods=("head",), seeds=(0,), shared=small)
+    assert page.refresh(drawn=drawn["drawn"])["sizes"] != gr.skip()
+
+
 def test_the_table_is_a_table_with_scopes_groups_and_sorting(filled: Store):
     html = str(comparison_table(compare.comparison(filled)))
     assert 'scope="colgroup"' in html

@@ -19,8 +19,9 @@ from workbench.store import Store
 
 def run(arguments: argparse.Namespace) -> int:
     """Train a preset's runs; 1 when some did not finish (they are in the table with their reasons)."""
-    from workbench import report
+    from workbench import learning_curve, report
     from workbench.compare import comparison
+    from workbench.metric import metric
     from workbench.session import submit
 
     preset = presets.override(presets.load(arguments.preset), dict(_pairs(arguments.set, "--set")))
@@ -33,17 +34,39 @@ def run(arguments: argparse.Namespace) -> int:
     runner = Runner(store, slots=arguments.slots)
     runner.start()
     try:
-        submitted = submit(store, preset, seeds=seeds)
-        say(f"{len(submitted.run_ids)} runs queued in setting {submitted.setting_id}")
+        submitted = submit(store, preset, seeds=seeds, progress=_say_progress)
+        for name, reason in submitted.left_out.items():
+            say(f"left out: {name}: {reason}")
+        queued = f"{len(submitted.run_ids)} runs queued in setting"
+        say(f"{queued}{'s' * (len(submitted.setting_ids) > 1)} {', '.join(submitted.setting_ids)}")
         _watch(runner, store, submitted.run_ids)
     finally:
         runner.stop()
-    found = comparison(store, submitted.setting_id, run_ids=submitted.run_ids)
+    found = [comparison(store, one, run_ids=submitted.run_ids) for one in submitted.setting_ids]
+    curve = learning_curve.points(
+        store, submitted.setting_ids, compare={one.setting.id: one for one in found}.__getitem__
+    )
     if arguments.json:
-        print_json(found.document())
+        documents = [one.document() for one in found]
+        print_json(
+            documents[0]
+            if len(found) == 1
+            else {"varies": "train_rows", "sizes": curve.sizes, "settings": documents}
+        )
     else:
-        print(report.to_text(found))
-    return 0 if all(r.state == "finished" for r in found.runs) else 1
+        print("\n\n".join(map(report.to_text, found)))
+        if len(found) > 1:
+            print(
+                f"\nTest {metric(curve.metric).title.lower()} in % by training rows\n\n{learning_curve.to_text(curve)}"
+            )
+    return 0 if all(run.state == "finished" for one in found for run in one.runs) else 1
+
+
+def _say_progress(name: str, done: int, total: int) -> None:
+    """How far an augmentation is, a line for each tenth and at the end."""
+    tenth = max(total // 10, 1)
+    if done >= total or done % tenth < 1 or done // tenth != (done - 1) // tenth:
+        say(f"{name}: {done:,} of {total:,} texts")
 
 
 def _only(preset: presets.Preset, names: Sequence[str]) -> presets.Preset:
@@ -56,7 +79,7 @@ def _only(preset: presets.Preset, names: Sequence[str]) -> presets.Preset:
         chosen += own or [presets.MethodChoice(name)]
     if not chosen:
         raise ValueError("--methods names no method; see `workbench methods`")
-    return dataclasses.replace(preset, methods=tuple(chosen))
+    return dataclasses.replace(preset, methods=tuple(chosen), all_methods=False)
 
 
 def _watch(runner: Runner, store: Store, ids: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from workbench.data.prepared import Prepared, load_prepared, prepare, save_prepa
 from workbench.data.records import fixes as record_fixes
 from workbench.data.report import Lengths, Report
 from workbench.data.split import Split
+from workbench.data.subsets import prepare_subsets
 
 # Every repair of every task: the function and the words on its button.
 FIXES = {**record_fixes.FIXES, **clean.FIXES}
@@ -38,6 +39,7 @@ __all__ = [
     "guess_columns",
     "load_prepared",
     "prepare",
+    "prepare_subsets",
     "read",
     "rename_fix",
     "save_prepared",

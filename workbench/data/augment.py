@@ -53,10 +53,10 @@ def check_augment(given: Any) -> dict[str, dict[str, Any]]:
             f"augment is a mapping such as {{synonyms: {{share: 0.1, copies: 1}}}}, not {given!r:.80}",
             code="augment",
         )
-    return {str(name): _options(augmenter(str(name)), values).to_dict() for name, values in given.items()}
+    return {str(name): options_of(augmenter(str(name)), values).to_dict() for name, values in given.items()}
 
 
-def _options(tool: Augmenter, values: Any) -> Options:
+def options_of(tool: Augmenter, values: Any) -> Options:
     if not isinstance(values, Mapping | None):
         raise DataError(
             f"augment: {tool.name}: options are a mapping such as {{copies: 2}}, not {values!r:.80}",
@@ -75,8 +75,11 @@ def augment_training(
     *,
     labels: Sequence[str] = (),
     progress: Say | None = None,
+    wait: bool = True,
 ) -> Augmented:
-    """New rows for the training part alone, each made from a row that is there; none has the text of any other row."""
+    """New rows for the training part alone, each made from a row that is there; none has the text of any other row.
+
+    Without `wait`, work of minutes that was not done before is a DataError (waiting)."""
     train = [dict(row) for row in parts["train"]]
     seen = {key(text_of(row)) for rows in parts.values() for row in rows}
     new: list[dict[str, Any]] = []
@@ -84,11 +87,21 @@ def augment_training(
     dropped = 0
     for name, values in check_augment(given).items():
         tool = augmenter(name)
-        options = _options(tool, values)
+        options = options_of(tool, values)
         if reason := tool.unusable(options):
             raise DataError(f"augment: {name}: {reason}", code="augment")
+        if not wait and not tool.done([text_of(row) for row in train], options, seed):
+            raise DataError(
+                f"{tool.title} of these {len(train):,} training rows takes minutes and is not done yet: start it under"
+                " Data tools",
+                code="waiting",
+            )
         found = tool.augment(
-            train, options, seed, kept=[_kept(row, labels) for row in train], progress=_named(progress, name)
+            train,
+            options,
+            seed,
+            kept=[kept_words(row, labels) for row in train],
+            progress=_named(progress, name),
         )
         fresh = []
         for row in found:
@@ -107,9 +120,10 @@ def augment_training(
     return Augmented([*train, *new], made, dropped)
 
 
-def _kept(row: Row, labels: Sequence[str]) -> frozenset[str]:
-    """Words that have to stay: those of the labels, and those that the completion takes up from the prompt."""
-    given = " ".join([*labels, str(row.get("completion") or ""), *map(str, row.get("references") or ())])
+def kept_words(row: Row, labels: Sequence[str]) -> frozenset[str]:
+    """Words that have to stay: those of the labels, and those that an answer takes up from the prompt."""
+    answers = [str(row.get(name) or "") for name in ("completion", "chosen", "rejected", "answer")]
+    given = " ".join([*labels, *answers, *map(str, row.get("references") or ())])
     return frozenset(word.casefold() for word in _WORDS.findall(given))
 
 

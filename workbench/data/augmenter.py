@@ -18,11 +18,15 @@ def always_usable(options: Any) -> None:
     return None
 
 
+def always_done(texts: Sequence[str], options: Any, seed: int) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Augmenter:
     """`rewrite(texts, kept, options, seed, progress)` gives new texts for each text; words in `kept` (case-folded, one
     set for each text) stay as they are. `unusable(options)` is None, or the sentence that says why it can't work here.
-    `slow` ones take minutes: a page lets them work in the background."""
+    One that takes minutes says in `done(texts, options, seed)` whether it has these texts already."""
 
     name: str
     title: str
@@ -30,7 +34,7 @@ class Augmenter:
     options: type[Options]
     rewrite: Rewrite
     unusable: Callable[[Any], str | None] = always_usable
-    slow: bool = False
+    done: Callable[[Sequence[str], Any, int], bool] = always_done
 
     def augment(
         self,

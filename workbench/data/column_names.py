@@ -28,9 +28,17 @@ PROMPT_COMPLETION_PAIRS = (
     ("inputs", "targets"), ("source", "target"), ("src", "tgt"), ("text", "summary"), ("document", "summary"),
     ("dialogue", "summary"), ("article", "highlights"), ("article", "summary"), ("context", "response"),
     ("meaning_representation", "target"), ("meaning_representation", "human_reference"), ("mr", "ref"),
-    ("prompt", "chosen"), ("text", "target"), ("q", "a"),
+    ("prompt", "chosen"), ("question", "chosen"), ("conversations", "chosen"), ("input", "preferred_output"),
+    ("text", "target"), ("q", "a"),
     ("提示", "回答"), ("问题", "答案"), ("问题", "回答"), ("问", "答"), ("指令", "输出"), ("输入", "输出"), ("原文", "译文"),
     ("原文", "摘要"), ("文章", "摘要"), ("正文", "摘要"), ("文本", "摘要"), ("内容", "摘要"),
+)  # fmt: skip
+# The better and the worse of two answers.
+CHOSEN_NAMES = (
+    "chosen", "chosen_response", "response_chosen", "preferred", "preferred_output", "winner", "好回答", "优选",
+)  # fmt: skip
+REJECTED_NAMES = (
+    "rejected", "rejected_response", "response_rejected", "dispreferred", "non_preferred_output", "loser", "差回答", "拒绝",
 )  # fmt: skip
 PARTS = {
     "train": "train", "training": "train", "trn": "train",

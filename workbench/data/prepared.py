@@ -64,6 +64,7 @@ def prepare(
     augment: Mapping[str, Any] | str | None = None,
     located: Mapping[str, Path] | None = None,
     progress: Say | None = None,
+    wait: bool = True,
 ) -> Prepared:
     """Read, repair, split, mix and augment. DataError with the doctor's sentence where something blocks.
 
@@ -72,7 +73,8 @@ def prepare(
     gives the words for placeholders such as {name}. What is None is guessed, as the report shows.
     `mix` are further data sets (workbench.data.mixing), `augment` makes more training rows (workbench.data.augment).
     `raw` saves reading again what was just examined; it must come from the same source. `located` says where sources
-    of the mix lie that only the program may open (uploads); `progress` is told how far an augmentation is.
+    of the mix lie that only the program may open (uploads); `progress` is told how far an augmentation is, and without
+    `wait` one that would take minutes is refused.
     """
     entries, recipe = check_mix(mix), check_augment(augment)
     split = Split(validation_share, test_share, split_seed, train_rows, validation_rows, test_rows)
@@ -100,7 +102,7 @@ def prepare(
         rows, faults, notes = _mixed(rows, raw.source, entries, split, task, located or {}, limits)
         labels = in_order({row["label"] for row in rows["train"]}) if labels else ()
     if recipe:
-        grown = augment_training(rows, recipe, split_seed, labels=labels, progress=progress)
+        grown = augment_training(rows, recipe, split_seed, labels=labels, progress=progress, wait=wait)
         rows["train"] = grown.rows
         notes = (*notes, grown.sentence)
     spec = DataSpec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from workbench.data.clean import Parts, Row, key
@@ -46,7 +46,7 @@ class Split:
             )
 
 
-def missing_parts(parts: Parts) -> tuple[str, ...]:
+def missing_parts(parts: Collection[str]) -> tuple[str, ...]:
     """The parts that have to be carved from the training rows."""
     return tuple(part for part in ("test", "validation") if part not in parts)
 

@@ -231,5 +231,5 @@ AUGMENTER = Augmenter(
     options=BackTranslation,
     rewrite=rewrite,
     unusable=unusable,
-    slow=True,
+    done=is_done,
 )

@@ -27,8 +27,8 @@ UNREADABLE = object()
 
 @dataclass(frozen=True)
 class ConfigField:
-    """One field of a config class. `kind` is bool, int, float, str, list (of names) or ints (list of whole numbers);
-    None where its type can't be an option: a dictionary, a function, another config."""
+    """One field of a config class. `kind` is bool, int, float, str, list (of names), ints (list of whole numbers) or
+    pattern (name -> number, as in rank_pattern); None where its type can't be an option: a dictionary, a function, another config."""
 
     name: str
     kind: str | None
@@ -220,6 +220,8 @@ def _hints(config_class: type) -> dict[str, Any]:
 
 def _field(name: str, annotation: Any, default: Any, text: Any) -> ConfigField:
     kind, optional, choices = _kind(annotation)
+    if name.endswith("_pattern") and _is_dictionary(annotation):
+        kind, default = "pattern", default or None
     text = " ".join(text) if isinstance(text, tuple) else str(text or "")
     if isinstance(default, enum.Enum):
         default = default.value
@@ -231,7 +233,7 @@ def _kind(annotation: Any) -> tuple[str | None, bool, tuple[str, ...] | None]:
     parts = _parts(annotation)
     optional = type(None) in parts
     parts = [part for part in parts if part is not type(None)]
-    enums = [part for part in parts if isinstance(part, enum.EnumMeta)]
+    enums: list[Any] = [part for part in parts if isinstance(part, enum.EnumMeta)]
     if enums:
         return "str", optional, tuple(str(member.value) for member in enums[0])
     if len(parts) == 1 and typing.get_origin(parts[0]) is typing.Literal:
@@ -248,6 +250,10 @@ def _kind(annotation: Any) -> tuple[str | None, bool, tuple[str, ...] | None]:
     if len(parts) == 1 and parts[0] in (bool, int, float, str):
         return parts[0].__name__, optional, None
     return None, optional, None
+
+
+def _is_dictionary(annotation: Any) -> bool:
+    return any(part is dict or typing.get_origin(part) is dict for part in _parts(annotation))
 
 
 def _parts(annotation: Any) -> list[Any]:

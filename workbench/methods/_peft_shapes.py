@@ -55,7 +55,12 @@ def shapes_only() -> Iterator[None]:
     def directions(matrices: Any, regularization: float) -> Any:
         return torch.empty(matrices[0].shape[1], matrices[0].shape[1], device="meta")
 
+    def first_places(base_layer: Any, r: int, **_: Any) -> Any:
+        rows, columns = base_layer.out_features, base_layer.in_features
+        return (torch.arange(rows * columns, device="cpu") < r * (rows + columns)).view(rows, columns)
+
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_replaced("peft.tuners.shira.config", "random_mask", first_places))
         stack.enter_context(_replaced("peft.tuners.frod.model", "_projection_from_weights", directions))
         stack.enter_context(_replaced("peft.tuners.adamss.layer", "clustering_Z", equal_clusters))
         stack.enter_context(ShapesOnly())

@@ -32,6 +32,7 @@ class Words:
     mergeable: bool = (
         False  # measured: folded in, the answers are the same to 1e-4 (the contract tests check it)
     )
+    stackable: bool = True  # several of its results can sit on one loaded base as PEFT loads them
     own_targets: bool = (
         False  # the method is about PEFT's own choice of modules, not about every linear layer
     )
@@ -83,6 +84,7 @@ WORDS = {
         use_it="with few examples, giving the tokens of some of them in cpt_token_ids; none given means words drawn at random.",
         costs="tokens × width weights, and that many more tokens to read for every answer.",
         watch="what the tokens say: it only refines them. It serves generation alone and can't be folded into the model.",
+        stackable=False,
     ),
     "DEFT": Words(
         "DEFT",
@@ -155,6 +157,7 @@ WORDS = {
         3e-3,
         use_it="to see whether the shared form learns better than prompt tuning; here there is one task.",
         costs="tokens × width weights and one row and column, and that many more tokens to read for every answer.",
+        stackable=False,
     ),
     "OSF": Words(
         "OSF (orthogonal subspace)",
@@ -185,6 +188,7 @@ WORDS = {
         costs="n_skills times LoRA's weights of the same r.",
         watch="its point is sharing skills between tasks, which one task can't show. It can't be folded into the model.",
         own_targets=True,
+        stackable=False,
     ),
     "PSOFT": Words(
         "PSOFT",
@@ -213,8 +217,9 @@ WORDS = {
         1e-3,
         use_it="when the correction should depend on the text and not on the weights alone.",
         costs="one block of the model's own shape and small parts for each block; answers take longer.",
-        watch="it can't be folded into the model, and the training loss includes the small copy's own.",
+        watch="it can't be folded into the model. The paper's extra loss on the small copy is not used: all methods train with the task's own.",
         own_targets=True,
+        stackable=False,
     ),
     "SUPERTUNING": Words(
         "Super-Tuning",
@@ -240,7 +245,7 @@ WORDS = {
         "Train the vectors of some chosen words of the vocabulary and nothing else.",
         "",
         5e-3,
-        use_it="when new or special tokens must get a meaning; none given in token_indices means the begin and end tokens.",
+        use_it="when new or special tokens must get a meaning: give their numbers in token_indices.",
         costs="width weights for each token.",
         watch="texts in which the tokens do not occur: there it changes nothing.",
         mergeable=True,

@@ -2,7 +2,7 @@
 
 **Use it** to reach far rotations with fewer weights than OFT: each factor mixes blocks that the one before left apart.
 **Costs** factors × block size - 1 over 2 weights for each input and one for each output of an adapted matrix; training is clearly slower than LoRA and OFT. Folded in, it costs nothing when answering.
-**Watch** the time column. With boft_n_butterfly_factor 1 it is OFT with a learned length for each output.
+**Watch** the time column. Without PEFT's CUDA extension there is one factor only, which makes it OFT with a learned length for each output.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class BoftOptions(Options):
         advanced=True,
     )
     boft_n_butterfly_factor: int = option(
-        1, "How many rotations follow each other; each doubles how far inputs are mixed.", min=1, max=12
+        1,
+        "How many rotations follow each other, each mixing twice as far; more than one needs PEFT's CUDA extension.",
+        min=1,
+        max=12,
     )
     boft_dropout: float = option(
         0.0, "Share of the blocks left as they are at random in training.", min=0, max=0.9
@@ -58,7 +61,13 @@ class BoftOptions(Options):
 
 def apply(model: nn.Module, options: BoftOptions, context: Context) -> nn.Module:
     from peft import BOFTConfig
+    from peft.tuners.boft.layer import get_fbd_cuda
 
+    if options.boft_n_butterfly_factor > 1 and not get_fbd_cuda():
+        raise Unsuitable(
+            f"boft_n_butterfly_factor={options.boft_n_butterfly_factor} needs PEFT's CUDA extension, which can't be built here,"
+            " and PEFT would use 1 without a word: choose 1"
+        )
     targets = checked_targets(model, options.target_modules)
     inputs = [size for size, _ in widths(model, targets).values()]
     size, number = _blocks(options, inputs)
@@ -90,7 +99,9 @@ def _blocks(options: BoftOptions, inputs: list[int]) -> tuple[int, int]:
             f"boft_n_butterfly_factor={options.boft_n_butterfly_factor} needs adapted widths that divide by"
             f" {2 * spread}: choose a smaller factor"
         )
-    return dividing("boft_block_size", options.boft_block_size, [size // spread for size in inputs], 4), 0
+    return dividing(
+        "boft_block_size", options.boft_block_size, [size // spread for size in inputs], 4, even=spread > 1
+    ), 0
 
 
 METHOD = Method(

@@ -30,6 +30,11 @@ class Ia3Options(Options):
     target_modules: tuple[str, ...] = option(
         (), "Linear layers that are scaled, by name; none given means keys, values and the feed-forward part."
     )
+    feedforward_modules: tuple[str, ...] = option(
+        (),
+        "Those of them whose inputs are scaled in place of their outputs; none given means each block's last layer.",
+        advanced=True,
+    )
 
 
 def apply(model: nn.Module, options: Ia3Options, context: Context) -> nn.Module:
@@ -43,18 +48,21 @@ def apply(model: nn.Module, options: Ia3Options, context: Context) -> nn.Module:
         if not options.target_modules
         else checked_targets(model, options.target_modules)
     )
-    targets = [
-        name
-        for name in linear
-        if wanted == "all-linear" or any(name == t or name.endswith("." + t) for t in wanted)
-    ]
+    targets = [name for name in linear if wanted == "all-linear" or any(_is(name, t) for t in wanted)]
     # In the feed-forward part the paper scales what goes into the last projection, elsewhere what comes out.
+    inputs = options.feedforward_modules or feed_forward
+    if wrong := [f for f in inputs if options.feedforward_modules and not any(_is(t, f) for t in targets)]:
+        raise ValueError(f"feedforward_modules are some of target_modules, not {', '.join(wrong)}")
     config = IA3Config(
         task_type=context.peft_task,
         target_modules=targets,
-        feedforward_modules=[name for name in targets if name in feed_forward],
+        feedforward_modules=[name for name in targets if any(_is(name, f) for f in inputs)],
     )
     return attach(model, config, context)
+
+
+def _is(name: str, short: str) -> bool:
+    return name == short or name.endswith("." + short)
 
 
 METHOD = Method(

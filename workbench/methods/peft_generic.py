@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.architecture import checked_targets
+from workbench.architecture import checked_targets, head_names, is_head
 from workbench.method import Context, Method, Unsuitable
 from workbench.methods import _peft_words as words
 from workbench.methods._peft import attach, attach_prompt
-from workbench.methods._peft_derived import DERIVED, left_to_the_model, serve_one_task, unfit
+from workbench.methods._peft_derived import DERIVED, left_to_the_model, settle, unfit, usual_targets
 from workbench.methods._peft_fields import UNREADABLE, ConfigField, Tuner, tuners
 from workbench.methods._peft_shapes import shapes_only
 from workbench.options import Options, option
@@ -27,27 +27,31 @@ if TYPE_CHECKING:
     from torch import nn
 
 HERE = Path(__file__).parent
-# What the workbench itself says for every method: which parts are saved, how the base stores its weights.
-OURS = {
-    "modules_to_save",
-    "fan_in_fan_out",
-    "inference_mode",
-    "progressbar",
-    "runtime_offload_base_weight",
-    "tokenizer_name_or_path",
-    "token_dim",
-    "num_layers",
-    "num_attention_heads",
-    "num_transformer_submodules",
-    # AdaMSS prunes only where the training loop calls it after each step, which ours does not.
-    "use_asa",
-    "asa_target_subspaces",
-    "asa_importance_beta",
-    "asa_uncertainty_beta",
-    "asa_schedule_exponent",
-    "init_warmup",
-    "final_warmup",
-    "mask_interval",
+# What is no option: the workbench's own part, or what only another training loop would heed. None leaves PEFT's default.
+OURS: dict[str, Any] = {
+    "modules_to_save": None,
+    "fan_in_fan_out": None,
+    "inference_mode": None,
+    "progressbar": False,
+    "runtime_offload_base_weight": None,
+    "tokenizer_name_or_path": None,
+    "token_dim": None,
+    "num_layers": None,
+    "num_attention_heads": None,
+    "num_transformer_submodules": None,
+    # AdaMSS prunes only where the loop calls it after each step.
+    "use_asa": None,
+    "asa_target_subspaces": None,
+    "asa_importance_beta": None,
+    "asa_uncertainty_beta": None,
+    "asa_schedule_exponent": None,
+    "init_warmup": None,
+    "final_warmup": None,
+    "mask_interval": None,
+    # Every method is trained with the task's own loss, so that their curves mean the same.
+    "auxiliary_loss_weight": 0.0,
+    "opt_weighted_loss_type": None,
+    "opt_loss_decay_factor": None,
 }
 # Words in a name that mark a long-tail option.
 LONG_TAIL = re.compile(
@@ -56,6 +60,7 @@ LONG_TAIL = re.compile(
 UP_FRONT = 5
 PEFT_TYPES = {
     "ints": tuple[str, ...],
+    "pattern": tuple[str, ...],
     "list": tuple[str, ...],
     "bool": bool,
     "int": int,
@@ -96,6 +101,7 @@ def method_of(tuner: Tuner) -> Method:
         paper=said.paper or tuner.paper or f"https://huggingface.co/docs/peft/package_reference/{name}",
         peft_type=tuner.peft_type,
         mergeable=said.mergeable,
+        stackable=said.stackable,
     )
 
 
@@ -162,7 +168,9 @@ def _option(field: ConfigField, tail: bool, linear: bool, given: Mapping[str, An
         text += " Left empty, it is chosen to fit the model." if default is None else ""
         low = 1
     optional = default is None or (field.optional and field.name not in given)
-    if field.kind in ("list", "ints"):
+    if field.kind == "pattern":
+        text += " Written as name=number."
+    if field.kind in ("list", "ints", "pattern"):
         default, optional = tuple(str(item) for item in default or ()), False
         if field.name == "target_modules":
             default, text = _targets(linear)
@@ -220,24 +228,46 @@ def put_on(tuner: Tuner, model: Any, options: Options, context: Context) -> nn.M
     for name, value in options.to_dict().items():
         if kinds[name] == "ints":
             value = _whole_numbers(name, value)
+        if kinds[name] == "pattern":
+            value = _numbers_by_name(name, value)
+        if isinstance(value, float) and value > 1 and value.is_integer():
+            value = int(value)  # a whole number where PEFT takes either means a rank, not a share
         if name == "target_modules" and kinds[name] == "list" and value:
             value = checked_targets(model, value)
-        if value not in (None, []):
+        if value not in (None, [], {}):
             values[name] = value
-    if "progressbar" in {field.name for field in tuner.fields}:
-        values["progressbar"] = False
-    missing = {field.name for field in tuner.fields} - values.keys()
+    fields = {field.name for field in tuner.fields}
+    values |= {name: value for name, value in OURS.items() if value is not None and name in fields}
+    missing = fields - values.keys()
     for name in sorted(missing):
         if derive := DERIVED.get(f"{tuner.peft_type}.{name}", DERIVED.get(name)):
             values |= derive(model, values, context)
+    if "target_modules" in missing - values.keys() and (usual := usual_targets(tuner.peft_type, model)):
+        values["target_modules"] = usual
     try:
         config = config_class(task_type=context.peft_task, **values)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise Unsuitable(f"PEFT's {tuner.peft_type} does not take these options: {error}") from error
     with shapes_only() if context.on_meta else contextlib.nullcontext():
         changed = (attach_prompt if tuner.prompt else attach)(model, config, context)
-    serve_one_task(changed)
+    heads = head_names(changed)
+    if not any(p.requires_grad and not is_head(name, heads) for name, p in changed.named_parameters()):
+        raise Unsuitable(
+            f"PEFT's {tuner.peft_type} finds nothing that it can adapt in a {changed.config.model_type} model:"
+            " choose LoRA, which takes every kind of linear layer"
+        )
+    settle(changed)
     return changed  # type: ignore[no-any-return]
+
+
+def _numbers_by_name(name: str, values: list[str]) -> dict[str, float]:
+    """`q_proj=8` for each part of a model: what PEFT takes as a dictionary."""
+    try:
+        pairs = [value.rsplit("=", 1) for value in values]
+        numbers = {part.strip(): float(number) for part, number in pairs}
+    except ValueError:
+        raise ValueError(f"{name} is a list of name=number, not {', '.join(values)}") from None
+    return {part: int(number) if number.is_integer() else number for part, number in numbers.items()}
 
 
 def _whole_numbers(name: str, values: list[str]) -> list[int]:

@@ -2,7 +2,7 @@
 
 **Use it** when one frozen model must serve many tasks, and prompt tuning is too weak: every layer is steered, not the input alone.
 **Costs** tokens × layers × 2 × key width weights, and a little more attention for every answer.
-**Watch** the learning rate (near 1e-2 on small models, 1e-3 to 1e-2 on large ones; the head learns at the same rate) and small models, on which it stays behind LoRA. It can't be folded into the model.
+**Watch** the learning rate (near 1e-2 on small models, 1e-3 to 1e-2 on large ones; the head learns at the same rate) and small models, on which it stays behind LoRA. It can't be folded into the model. P-tuning v2 is the same idea for classification, without the network of prefix_projection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class PrefixOptions(Options):
     num_virtual_tokens: int = option(16, "How many learned keys and values each layer gets.", min=1, max=512)
     prefix_projection: bool = option(
-        False, "Let a small network write the keys and values while training.", advanced=True
+        False, "Let a small network write the keys and values while training, as in the paper.", advanced=True
     )
     encoder_hidden_size: int = option(
         128, "Width of that network, where prefix_projection is on.", min=1, max=8192, advanced=True

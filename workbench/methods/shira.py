@@ -49,13 +49,13 @@ def apply(model: nn.Module, options: ShiraOptions, context: Context) -> nn.Modul
     room = min(inputs * outputs // (inputs + outputs) for inputs, outputs in widths(model, targets).values())
     what = "where the smallest adapted matrix would be trained whole"
     seed = options.random_seed
-    config = ShiraConfig(
-        task_type=context.peft_task,
-        r=at_most("r", options.r, room if options.r else room // 2, 32, what),
-        random_seed=context.seed if seed is None else seed,
-        target_modules=targets,
-    )
     with shapes_only() if context.on_meta else contextlib.nullcontext():
+        config = ShiraConfig(
+            task_type=context.peft_task,
+            r=at_most("r", options.r, room if options.r else room // 2, 32, what),
+            random_seed=context.seed if seed is None else seed,
+            target_modules=targets,
+        )
         return attach(model, config, context)
 
 

@@ -27,7 +27,27 @@ def build(config: PretrainConfig, base: Path, tokenizer: Any) -> Any:
         model = auto.from_config(architecture(config, tokenizer), dtype=torch.float32)
         if config.start:
             take_embeddings(model, tokenizer, model_folder(config.start, base))
+        start_attention(model, config)
     return model
+
+
+def start_attention(model: Any, config: PretrainConfig) -> None:
+    """Positions as waves twice as large as the tokens' spread, larger queries and keys: where the config asks for it."""
+    with torch.no_grad():
+        if config.positions == "sinusoidal":
+            places = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+            if places is None:
+                raise ValueError(
+                    f"positions: a {model.config.model_type} model has no learned position embeddings to start from"
+                )
+            count, width = places.weight.shape
+            angle = torch.arange(count)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
+            waves = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
+            places.weight.copy_(2 * model.get_input_embeddings().weight.std() * waves)
+        if config.attention_gain != 1:
+            for name, weight in model.named_parameters():
+                if name.endswith(("query.weight", "key.weight", "q_lin.weight", "k_lin.weight")):
+                    weight.mul_(config.attention_gain)
 
 
 def check(config: PretrainConfig, base: Path, tokenizer: Any) -> Any:

@@ -16,6 +16,7 @@ from workbench.home import shipped
 from workbench.options import Options, option, unknown_names
 
 SOURCE_KEYS = ("train", "heldout", "share", "about", "license", "names")
+POSITIONS = ("drawn", "sinusoidal")
 EMBEDDED = "embedded:"
 
 
@@ -79,7 +80,9 @@ class Recipe(Options):
 @dataclass(frozen=True)
 class PretrainConfig:
     """A model to make. `architecture` is a transformers config with its `model_type`. `start` is a model folder to go
-    on from, or, beside an `architecture`, to take token embeddings from. `tokenizer` is a folder to take one over from
+    on from, or, beside an `architecture`, to take token embeddings from. `positions: sinusoidal` starts learned position
+    embeddings as waves (Vaswani et al. 2017), `attention_gain` multiplies the first query and key weights: attention by
+    place is then found after half a million tokens instead of many. `tokenizer` is a folder to take one over from
     (by default `start`); without either one of `vocabulary` entries is trained."""
 
     name: str
@@ -90,6 +93,8 @@ class PretrainConfig:
     start: str | None = None
     tokenizer: str | None = None
     vocabulary: int = 8192
+    positions: str = "drawn"
+    attention_gain: float = 1.0
     earlier_tokens: int = 0
     continuations: str | None = None
     intended_use: str = ""
@@ -108,13 +113,20 @@ class PretrainConfig:
         if self.architecture and "model_type" not in self.architecture:
             raise ValueError("architecture needs a model_type, such as qwen2 or bert")
         if self.recipe.objective == "chat" and not (self.start or self.tokenizer):
-            raise ValueError("objective chat needs start or tokenizer: a model folder to take the tokenizer from")
+            raise ValueError(
+                "objective chat needs start or tokenizer: a model folder to take the tokenizer from"
+            )
         if not isinstance(self.sources, Mapping) or not self.sources:
             raise ValueError(
                 "sources is a mapping of names to train and heldout files, with one source or more"
             )
         for name, entry in self.sources.items():
             _check_source(name, entry)
+        if self.positions not in POSITIONS:
+            raise ValueError("positions: " + unknown_names("start", [str(self.positions)], POSITIONS))
+        gain = self.attention_gain
+        if isinstance(gain, bool) or not isinstance(gain, int | float) or not gain > 0:
+            raise ValueError(f"attention_gain is a number above 0, not {gain!r}")
         if self.continuations is not None and self.continuations not in self.sources:
             raise ValueError("continuations: " + unknown_names("source", [self.continuations], self.sources))
         if not isinstance(self.vocabulary, int) or not 300 <= self.vocabulary <= 65_536:

@@ -30,12 +30,34 @@ def look_at_data(
 ) -> dict[str, Any]:
     """The doctor's report on a plan's data and the spec of what was prepared and kept (None where something blocks)."""
     key, arguments, upload = _data_question(store, data, model, max_length, owner)
+    uploads = uploads_of(store, data, owner)
     return _remembered(
         key,
-        lambda: _call("look_at_data", str(store.folder), arguments, upload, model, max_length),
+        lambda: _call("look_at_data", str(store.folder), arguments, upload, model, max_length, uploads),
         anew=anew,
         worth=lambda look: look["spec"] is not None,
     )
+
+
+def uploads_of(store: Store, data: Mapping[str, Any], owner: str | None) -> dict[str, str]:
+    """Where the reader's own files lie that a mix names."""
+    sources = [str(entry.get("source", "")) for entry in data.get("mix") or () if isinstance(entry, Mapping)]
+    return {source: located(store, source, owner) for source in sources if source.startswith(PREFIX)}
+
+
+def data_question(store: Store, data: Mapping[str, Any], owner: str | None) -> tuple[dict[str, Any], str | None]:
+    """The arguments of data.prepare in a plan's data, and where an uploaded file lies."""
+    _, arguments, upload = _data_question(store, data, "", 0, owner)
+    return arguments, upload
+
+
+def preview_augmentation(store: Store, fingerprint: str, augment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A few training rows and what would be made of them."""
+    return list(_call("preview_augmentation", str(store.folder), fingerprint, dict(augment)))
+
+
+def why_not_augment(name: str, options: Mapping[str, Any]) -> str | None:
+    return _call("why_not_augment", name, dict(options))
 
 
 def is_data_known(

@@ -52,6 +52,7 @@ def draw() -> dict[str, Any]:
         with gr.Row(elem_classes="wb-compare-plots"):
             _draw_scatter(p)
             _draw_learning(p)
+        _draw_sizes(p)
         with gr.Column(elem_classes="wb-card wb-detail-card"):
             with gr.Row(elem_classes="wb-card-head"):
                 html_block(str(title("One run, label by label", "")))
@@ -109,6 +110,15 @@ def _draw_learning(p: dict[str, Any]) -> None:
         p["learning"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
         with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
             p["learning_table"] = html_block("")
+
+
+def _draw_sizes(p: dict[str, Any]) -> None:
+    """Shown only where there are settings that differ in their number of training rows alone."""
+    with gr.Column(visible=False, elem_classes="wb-card") as p["sizes_card"]:
+        p["sizes_title"] = html_block("")
+        p["sizes"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
+        with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
+            p["sizes_table"] = html_block("")
 
 
 def title(words: str, note: str) -> Markup:

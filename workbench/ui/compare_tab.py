@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from markupsafe import Markup
 
+from workbench import learning_curve
 from workbench.compare import Comparison
 from workbench.curves import XAxis, scatter_points, seed_lines
 from workbench.metric import metric
 from workbench.more_runs import more_seeds
 from workbench.result import ACTIVE_STATES, FINAL_STATES, Run
 from workbench.ui import inside_panel, shown
-from workbench.ui.compare_layout import GRID, TABLE, draw, table_title
+from workbench.ui.compare_layout import GRID, TABLE, draw, table_title, title
 from workbench.ui.comparison_columns import plain_grid
 from workbench.ui.comparison_table import comparison_table
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, setting_of
 from workbench.ui.curve_table import learning_table, scatter_table
 from workbench.ui.downloads import commands, preset_yaml, write_downloads
 from workbench.ui.failures import failures, has_checkpoint
+from workbench.ui.learning_curve_plot import curve_plot, curve_rows, summary
 from workbench.ui.parts import icon, page_title
 from workbench.ui.plots import curve_figure, scatter_figure
 from workbench.ui.run_detail import detail_html
@@ -33,7 +35,19 @@ ONE_SETTING = Markup('<span class="wb-badge wb-busy">{}one setting: all rows are
 )
 _PARTS = (
     *("head", "chooser", "empty", "body", "verdicts", "facts", "table_title", "table", "grid"),
-    *("scatter", "scatter_table", "learning", "learning_table", "detail_run", "detail", "runs"),
+    *(
+        "scatter",
+        "scatter_table",
+        "learning",
+        "learning_table",
+        "sizes_card",
+        "sizes_title",
+        "sizes",
+        "sizes_table",
+        "detail_run",
+        "detail",
+        "runs",
+    ),
     *("csv", "json", "markdown", "preset", "code_commands", "code_preset", "downloads", "drawn"),
 )
 
@@ -71,7 +85,9 @@ class _Handlers:
         """Redraw when a run came, went or changed its state; steps alone change nothing here."""
         store, owner = self.context.store, owner_of(request)
         chosen = setting_of(self.context, setting_id, owner)
-        signature = f"{chosen} {len(store.settings(owner))} {shown.fingerprint(store, chosen, owner)}"
+        sizes = learning_curve.related(store, chosen, owner) if chosen else []
+        seen = [shown.fingerprint(store, one, owner) for one in (chosen, *sizes)]
+        signature = f"{chosen} {len(store.settings(owner))} {' '.join(seen)}"
         new: dict[str, Any] = dict.fromkeys(_PARTS, gr.skip())
         if signature == drawn:
             return list(new.values())
@@ -92,6 +108,7 @@ class _Handlers:
         new["grid"] = _grid(found)
         new["scatter"], new["scatter_table"] = draw_scatter(found, across)
         new["learning"], new["learning_table"] = self._learning(found, x)
+        new |= self._sizes(sizes, owner)
         new["detail_run"], detail_run = _detail_choices(found.runs, detail_run)
         new["detail"] = str(detail_html(next((r for r in found.runs if r.id == detail_run), None)))
         new["runs"] = self._run_list(found, asked)
@@ -115,6 +132,26 @@ class _Handlers:
         return curve_figure(lines, title=title, x_title=words, share=True), str(
             learning_table(lines, "step" if x == "step" else "second")
         )
+
+    def _sizes(self, setting_ids: Sequence[str], owner: str | None) -> dict[str, Any]:
+        """The learning curve over settings with other numbers of training rows; hidden where there are none."""
+        if not setting_ids:
+            return {
+                "sizes_card": gr.update(visible=False),
+                "sizes_title": "",
+                "sizes": None,
+                "sizes_table": "",
+            }
+        store = self.context.store
+        curve = learning_curve.points(
+            store, setting_ids, compare=lambda one: cast(Comparison, shown.compared(store, one, owner))
+        )
+        return {
+            "sizes_card": gr.update(visible=True),
+            "sizes_title": str(title("Learning curve by training rows", summary(curve))),
+            "sizes": curve_plot(curve),
+            "sizes_table": str(curve_rows(curve)),
+        }
 
     @say_errors
     def filter_table(

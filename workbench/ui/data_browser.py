@@ -78,7 +78,7 @@ def _card(card: BundledCard, chosen: bool, task: str) -> Markup:
         facts=", ".join(fact for fact in facts if fact),
         summary=card.summary,
         task=_for_task(card, task),
-        card=parts.button(_spoken("Card", card.name), CARD, card.name, kind="quiet"),
+        card=parts.button(_spoken("About", card.name), CARD, card.name, kind="quiet"),
         use=use_button(card),
     )
 
@@ -135,7 +135,9 @@ def _facts(card: BundledCard) -> list[tuple[str, str | Markup]]:
         facts.append(("Labels", ", ".join(card.labels) if len(card.labels) <= 6 else str(len(card.labels))))
     each = card.more.get("rows_per_label")
     if isinstance(each, Mapping) and each.get("train"):
-        facts.append(("Label balance", f"{parts.format_count(int(each['train']))} rows of every label in train"))
+        facts.append(
+            ("Label balance", f"{parts.format_count(int(each['train']))} rows of every label in train")
+        )
     if card.more.get("kinds"):
         facts.append(("Kinds", ", ".join(str(kind).replace("_", " ") for kind in card.more["kinds"])))
     facts.append(("Language", LANGUAGES.get(card.language, card.language)))

@@ -8,7 +8,16 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui import asking, data_browser, data_form, data_report, data_sources, quickstart, sheet
+from workbench.ui import (
+    asking,
+    data_browser,
+    data_form,
+    data_report,
+    data_sources,
+    data_tools,
+    quickstart,
+    sheet,
+)
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block
 from workbench.ui.frame import model_title
@@ -43,6 +52,7 @@ def _draw_report(at: dict[str, Any]) -> None:
     at["look"] = gr.State(None)
     at["report"] = html_block(data_report.nothing_chosen())
     data_form.draw_form(at)
+    data_tools.draw(at)
     at["charts"] = html_block("")
     with gr.Column(visible=False, elem_classes="wb-card wb-flush wb-rows-card") as at["rows_panel"]:
         with gr.Row(elem_classes="wb-line wb-rows-head"):
@@ -60,7 +70,8 @@ def _draw_report(at: dict[str, Any]) -> None:
 
 
 def _outputs(context: PageContext, at: dict[str, Any]) -> list[Any]:
-    return [context.plan, *(at[name] for name in (*_SHOWN, *data_form.ORDER)), *at["set"].outputs]
+    own = [at[name] for name in (*_SHOWN, *data_form.ORDER)]
+    return [context.plan, *own, *data_tools.outputs(at), *at["set"].outputs]
 
 
 def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
@@ -86,7 +97,7 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         )
 
     def find_sets(words: str, plan: Plan, request: gr.Request) -> str:
-        return data_sources.bundled_cards(current_plan(plan, request), words)
+        return data_sources.bundled_cards(current_plan(plan, request), words or "")
 
     @say_errors
     def take_upload(path: str | None, plan: Plan, request: gr.Request) -> Iterator[Updates]:
@@ -150,6 +161,11 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
     )
     at["next"].click(open_methods, None, context.tabs, **QUIET)
 
+    def redraw(plan: Plan, request: gr.Request) -> Iterator[Updates]:
+        yield from _shown(context, at, plan, request)
+
+    data_tools.wire(context, at, outputs, redraw)
+
 
 def open_methods() -> Any:
     return gr.Tabs(selected="methods")
@@ -179,11 +195,12 @@ def _shown(
     title = data.get("title") or shown_source(str(chosen)).rstrip("/").split("/")[-1]
     work = f"Reading {title} and counting its lengths in tokens of {model_title(plan['model'])}"
     max_length = setting_value(plan, "max_length")
-    if anew or not asking.is_data_known(context.store, data, plan["model"], max_length, owner):
+    asked = {**data, "task": plan["task"]}
+    if anew or not asking.is_data_known(context.store, asked, plan["model"], max_length, owner):
         start |= {at["report"]: str(data_report.working(work)), at["next"]: gr.Button(visible=False)}
     yield start
     try:
-        look = asking.look_at_data(context.store, data, plan["model"], max_length, owner, anew=anew)
+        look = asking.look_at_data(context.store, asked, plan["model"], max_length, owner, anew=anew)
     except Exception as error:
         yield _empty(at) | {at["report"]: str(data_report.refused(sentence_of(error)))}
         return
@@ -199,6 +216,7 @@ def _shown(
     yield {
         **({} if keep and new == plan else {context.plan: new}),
         **_found(at, new, report, {**look, "model": plan["model"]}),
+        **data_tools.updates(at, context, new, look, owner),
     }
 
 
@@ -229,6 +247,7 @@ def _empty(at: dict[str, Any]) -> Updates:
     return {
         at["report"]: str(data_report.nothing_chosen()),
         at["more"]: gr.Accordion(visible=False),
+        at["tools"]: gr.Accordion(visible=False),
         at["charts"]: "",
         at["rows_panel"]: gr.Column(visible=False),
         at["fingerprint"]: "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from workbench.inside_words import Document
 from workbench.ui.families import family as find_family
 from workbench.ui.plots import GREY, curve_figure
 
-LEVELS = 6
-"""Steps of the heat map's ground, as in assets/page/inside.css; the darkest two turn the text over."""
-DEEP = 4
+LEVELS = 7
+"""Steps of the heat map's ground, as in assets/page/inside.css; on the last one the text turns over."""
+STEPS = (1, 2, 3, 5, 7)
+EVEN_UP_TO = 4
 SIZE, DIRECTIONS, EFFECTIVE = "size", "directions", "effective rank"
 LONGEST = 64
 
@@ -64,7 +66,7 @@ def _size_grid(document: Document) -> Grid:
         for (layer, kind), cell in known.items()
         if layer is None and cell["trained"]
     )
-    columns = tuple(inside_words.kind_title(kind) for kind in kinds)
+    columns = tuple(inside_words.column_title(kind) for kind in kinds)
     return Grid(inside_words.MEASURES[document["kind"]], columns, rows, outside)
 
 
@@ -97,7 +99,7 @@ def _direction_grid(document: Document, show: str) -> Grid:
         if show == DIRECTIONS
         else "Effective rank of the change: how many equally strong directions would be as spread out"
     )
-    return Grid(caption, tuple(inside_words.kind_title(kind) for kind in kinds), rows, unit="")
+    return Grid(caption, tuple(inside_words.column_title(kind) for kind in kinds), rows, unit="")
 
 
 def _direction_cell(matrix: Mapping[str, Any] | None, layer: int, kind: str, show: str) -> Cell:
@@ -112,7 +114,8 @@ def _direction_cell(matrix: Mapping[str, Any] | None, layer: int, kind: str, sho
         )
         return Cell(None, "?" if matrix["energy"] else "0", f"{where}: {why}")
     allowed = f", r is {matrix['nominal']}" if matrix["nominal"] else ""
-    return Cell(float(value), _short(value), f"{where}: {value:.3g} of {most} possible{allowed}")
+    words = str(value) if show == DIRECTIONS else _short(value)
+    return Cell(float(value), words, f"{where}: {words} of {most} possible{allowed}")
 
 
 def _attention_grid(document: Document) -> Grid:
@@ -148,13 +151,27 @@ def _short(value: float) -> str:
 
 
 def heat_edges(values: Sequence[float]) -> list[float]:
-    """Lower edges of the levels above the lowest, in the row 1, 2, 5, 10: the highest level holds the largest value."""
-    top = max((value for value in values if value > 0), default=0.0)
-    if not top:
+    """Lower edges of the levels above the lowest, round ones: the highest level holds the largest value.
+
+    Even steps where the values are of one size, else growing ones; none where all are equal.
+    """
+    known = [value for value in values if value > 0]
+    low, top = min(known, default=0.0), max(known, default=0.0)
+    if not top > low * (1 + 1e-9):
         return []
+    if low * EVEN_UP_TO >= top:
+        step = _round_step((top - low) / (LEVELS - 1))
+        first, last = math.floor(low / step) + 1, math.floor(top / step * (1 + 1e-9))
+        return [step * place for place in range(first, last + 1)][-(LEVELS - 1) :]
     power = math.floor(math.log10(top))
-    steps = [step * 10.0**p for p in range(power - 3, power + 1) for step in (1, 2, 5)]
+    steps = [step * 10.0**p for p in range(power - 3, power + 1) for step in STEPS]
     return [step for step in steps if step <= top * (1 + 1e-9)][-(LEVELS - 1) :]
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10, ... that is not below `least`."""
+    power = math.floor(math.log10(least))
+    return next(step for step in (m * 10.0**power for m in (1, 2, 5, 10)) if step >= least)
 
 
 def heat_level(value: float, edges: Sequence[float]) -> int:
@@ -164,8 +181,10 @@ def heat_level(value: float, edges: Sequence[float]) -> int:
 
 def heat_html(grid: Grid, family: str) -> Markup:
     """The table; its first column stays in sight where it has to be scrolled."""
-    drawn = [cell for _, cells in grid.rows for cell in cells] + [cell for _, cell in grid.outside]
-    edges = heat_edges([cell.value for cell in drawn if cell.value is not None])
+    inside = [cell for _, cells in grid.rows for cell in cells]
+    drawn = [*inside, *(cell for _, cell in grid.outside)]
+    # A new head moves far more than the layers do: it must not wash out what they show.
+    edges = heat_edges(_values(inside)) or heat_edges(_values(drawn))
     heads = Markup("").join(Markup('<th scope="col">{}</th>').format(title) for title in grid.columns)
     body = Markup("").join(
         Markup('<tr><th scope="row"><span class="wb-hidden">layer </span>{}</th>{}</tr>').format(
@@ -174,10 +193,10 @@ def heat_html(grid: Grid, family: str) -> Markup:
         for name, cells in grid.rows
     )
     table = Markup(
-        '<div class="wb-heat-scroll" tabindex="0" role="group" aria-label="{0}"><table class="wb-heat">'
+        '<div class="wb-heat-scroll" tabindex="0" role="group" aria-label="{0}"><table class="wb-heat" style="--columns: {3}">'
         '<caption class="wb-hidden">{0}</caption><thead><tr><th scope="col">layer</th>{1}</tr></thead>'
         "<tbody>{2}</tbody></table></div>"
-    ).format(grid.caption, heads, body)
+    ).format(grid.caption, heads, body, len(grid.columns))
     return Markup('<div class="wb-heat-map {}"><p class="wb-note">{}</p>{}{}{}</div>').format(
         find_family(family).css_class,
         grid.caption,
@@ -185,6 +204,10 @@ def heat_html(grid: Grid, family: str) -> Markup:
         _outside_html(grid, edges),
         _legend(grid, edges, drawn),
     )
+
+
+def _values(cells: Sequence[Cell]) -> list[float]:
+    return [cell.value for cell in cells if cell.value is not None]
 
 
 def _heat_cell(cell: Cell, edges: Sequence[float]) -> Markup:
@@ -195,7 +218,7 @@ def _classes(cell: Cell, edges: Sequence[float]) -> str:
     if cell.value is None:
         return "wb-none"
     level = heat_level(cell.value, edges)
-    return f"wb-level-{level}" + (" wb-deep" if level >= DEEP else "")
+    return f"wb-level-{level}" + (" wb-deep" if level == LEVELS - 1 else "")
 
 
 def _words(cell: Cell) -> Markup:
@@ -226,17 +249,12 @@ def _legend(grid: Grid, edges: Sequence[float], drawn: Sequence[Cell]) -> Markup
     steps = []
     if edges:
         lowest = LEVELS - 1 - len(edges)
-        steps.append((lowest, f"below {edges[0]:g}"))
-        steps += [
-            (
-                lowest + place + 1,
-                f"{edge:g} to {edges[place + 1]:g}" if place + 1 < len(edges) else f"{edge:g} on",
-            )
-            for place, edge in enumerate(edges)
-        ]
+        steps.append((lowest, f"below {edges[0]:g}{grid.unit}"))
+        for place, (edge, end) in enumerate(itertools.pairwise(edges), lowest + 1):
+            steps.append((place, f"{edge:g} to {end:g}{grid.unit}"))
+        steps.append((LEVELS - 1, f"{edges[-1]:g}{grid.unit} and more"))
     items = Markup("").join(
-        Markup('<li><i class="wb-level-{}"></i>{}</li>').format(level, f"{words}{grid.unit}")
-        for level, words in steps
+        Markup('<li><i class="wb-level-{}"></i>{}</li>').format(level, words) for level, words in steps
     )
     if any(cell.value is None and not cell.text for cell in drawn):
         items += Markup('<li><i class="wb-none"></i>{}</li>').format(inside_words.NOT_TRAINED)
@@ -271,8 +289,8 @@ def energy_figure(lines: Sequence[Line]) -> go.Figure:
     across = [Line(**{**vars(line), "x": tuple(math.log2(k) for k in line.x)}) for line in lines]
     figure = curve_figure(
         across,
-        title="Share of the change that so many directions hold",
-        x_title="strongest directions of each matrix (log)",
+        title="Share of the change held",
+        x_title="by so many directions of each matrix (log)",
         share=True,
         last=math.log2(LONGEST),
     )
@@ -281,7 +299,8 @@ def energy_figure(lines: Sequence[Line]) -> go.Figure:
     figure.update_xaxes(
         tickvals=list(powers), ticktext=[str(2**p) for p in powers], range=[-0.25, math.log2(LONGEST) + 0.05]
     )
-    figure.update_yaxes(range=[0, 104], nticks=6)
+    # Room at the top for the names of curves that end there.
+    figure.update_yaxes(range=[0, 114], tickvals=[0, 20, 40, 60, 80, 100])
     figure.add_hline(y=90, line={"color": GREY, "width": 1, "dash": "dot"})
     for trace in figure.data:
         if trace.mode == "lines" and trace.hovertemplate:

@@ -49,7 +49,7 @@ def beside_html(documents: Sequence[Document], scores: Mapping[str, float | None
         rows.append(
             (
                 f"{document['label']}, seed {document['seed']}",
-                str(allowed) if allowed else f"{inside_words.full_rank(document)}, the full width",
+                str(allowed) if allowed else f"{inside_words.full_rank(document)} (all)",
                 str(directions) if directions is not None else "",
                 f"{effective:.1f}" if effective is not None else "",
                 format_score(scores.get(document["run"])),
@@ -87,7 +87,7 @@ def matrices_html(document: Document) -> Markup:
     table = plain_table(
         heads, rows, "The change of every matrix, and the directions that hold 50, 90 and 99 % of it"
     )
-    return Markup('<div class="wb-inside-scroll">{}</div>').format(table)
+    return Markup('<div class="wb-inside-scroll wb-inside-long" tabindex="0">{}</div>').format(table)
 
 
 def tokens_html(document: Document) -> Markup:
@@ -139,6 +139,6 @@ def overlap_html(found: Mapping[str, Any], first: str, second: str) -> Markup:
         f"Directions that {first} and {second} share",
     )
     return Markup(
-        '<p>{}</p><div class="wb-inside-scroll">{}</div><p class="wb-note wb-inside-note">Shared directions as in Hu et al.'
+        '<p>{}</p><div class="wb-inside-scroll wb-inside-shared">{}</div><p class="wb-note wb-inside-note">Shared directions as in Hu et al.'
         " (2021, section 7.2), mean of the input and the output side of each matrix.</p>"
     ).format(inside_words.about_overlap(found, first, second), table)

@@ -37,22 +37,28 @@ def list_html(cards: Sequence[ModelCard], runs: Sequence[Run], chosen: str, word
     kept = [run for run in reversed(runs) if all(word in _run_searched(run) for word in wanted)]
     if wanted and not models and not kept:
         return parts.empty_state(f"No model has “{words.strip()}”.", "Clear the search to see all.")
-    blocks = [_group("Embedded models", [_card(card, card.ref == chosen) for card in models])] if models else []
+    blocks = (
+        [_group("Embedded models", [_card(card, card.ref == chosen) for card in models])] if models else []
+    )
     if kept:
         drawn = [_run(run, f"run:{run.id}" == chosen) for run in kept[:SHOWN_RUNS]]
         more = len(kept) - len(drawn)
-        blocks.append(_group("Earlier runs", drawn, f"{more} older ones: search, or name one under Run" if more else ""))
+        blocks.append(
+            _group("Earlier runs", drawn, f"{more} older ones: search, or name one under Run" if more else "")
+        )
     elif not wanted:
         blocks.append(
-            parts.empty_state("No earlier run yet.", "A finished run can be trained on from: it will stand here.")
+            parts.empty_state(
+                "No earlier run yet.", "A finished run can be trained on from: it will stand here."
+            )
         )
     return Markup('<div class="wb-sheet-body">{}</div>').format(Markup("").join(blocks))
 
 
 def _group(title: str, cards: Sequence[Markup], note: str = "") -> Markup:
-    return Markup('<h3 class="wb-h3">{}</h3><div class="wb-sets">{}</div><div class="wb-note">{}</div>').format(
-        title, Markup("").join(cards), note
-    )
+    return Markup(
+        '<h3 class="wb-h3">{}</h3><div class="wb-sets">{}</div><div class="wb-note">{}</div>'
+    ).format(title, Markup("").join(cards), note)
 
 
 def _searched(card: ModelCard) -> str:
@@ -73,14 +79,16 @@ def _card(card: ModelCard, chosen: bool) -> Markup:
         card.summary,
         f"For {' and '.join(tasks_of(card))}",
         chosen,
-        parts.button(_spoken("Card", card.title), CARD, card.name, kind="quiet"),
+        parts.button(_spoken("About", card.title), CARD, card.name, kind="quiet"),
     )
 
 
 def _run(run: Run, chosen: bool) -> Markup:
     setting = run.spec.setting
     facts = f"{setting.task} on {data_title(setting.data.source)}, seed {run.spec.seed}, {run.id[:6]}"
-    return _entry(f"run:{run.id}", run.label, facts, f"From {model_title(setting.model)}", score_words(run), chosen)
+    return _entry(
+        f"run:{run.id}", run.label, facts, f"From {model_title(setting.model)}", score_words(run), chosen
+    )
 
 
 def _entry(
@@ -117,7 +125,7 @@ def score_words(run: Run) -> str:
         return ""
     from workbench.metric import metric
 
-    return f"{metric(name).title} {parts.format_value(metrics[name], metric(name))}"
+    return f"{metric(name).title} {parts.format_value(metrics[name], metric(name).format)}"
 
 
 def tasks_of(card: ModelCard) -> list[str]:
@@ -136,7 +144,8 @@ def open_card(at: Sheet, name: str) -> Updates:
         raise ValueError(f"There is no embedded model called {name!r:.60}.")
     readme = (_folder(card) / "README.md").read_text(encoding="utf-8")
     buttons = Markup("{}{}").format(
-        parts.button("All models", ALL), parts.button(_spoken("Use", card.title), USE, card.ref, kind="primary")
+        parts.button("All models", ALL),
+        parts.button(_spoken("Use", card.title), USE, card.ref, kind="primary"),
     )
     body = Markup('<div class="wb-sheet-body">{}</div>').format(parts.fact_list(card_facts(card)))
     return sheet.opened(at, card.title, buttons, body, readme, note=f"For {' and '.join(tasks_of(card))}")

@@ -27,7 +27,7 @@ def draw_model(context: PageContext, at: dict[str, Any]) -> None:
     html_block('<h3 class="wb-h3">Base model</h3>')
     at["model_kind"] = segmented(kinds, "embedded", label="Where the base model comes from")
     at["models"] = html_block(method_cards.model_cards(embedded(), ""))
-    at["browse_models"] = gr.Button("Cards and earlier runs", size="sm", elem_classes="wb-tool")
+    at["browse_models"] = gr.Button("Browse models", size="sm", elem_classes="wb-tool")
     at["model_sheet"] = draw_sheet("Search the models")
     hub = list(context.limits.models) if context.limits else [r for r in known_references() if ":" not in r]
     with gr.Column(visible=False) as at["hub_panel"]:
@@ -139,7 +139,9 @@ def wire_model(context: PageContext, at: dict[str, Any]) -> None:
     at["model_kind"].input(show_model_kind, at["model_kind"], panels, **QUIET)
     at["models"].action(choose_embedded, rest, outputs, trigger_mode="once", **QUIET)
     inside: Any = at["model_sheet"]
-    at["browse_models"].click(browse, context.plan, inside.outputs, **QUIET).then(None, None, None, js=sheet.FOCUS)
+    at["browse_models"].click(browse, context.plan, inside.outputs, **QUIET).then(
+        None, None, None, js=sheet.FOCUS
+    )
     inside.find.input(
         find_models, [inside.find, context.plan], inside.body, trigger_mode="always_last", **QUIET
     )

@@ -193,7 +193,8 @@ def setting_value(plan: Plan, name: str) -> Any:
 
 
 def run_count(plan: Plan) -> int:
-    return len(plan["choices"]) * len(plan["seeds"])
+    """Methods by seeds, for each size of a learning curve."""
+    return len(plan["choices"]) * len(plan["seeds"]) * max(1, len((plan["data"] or {}).get("subsets") or ()))
 
 
 def to_preset(plan: Plan, *, only: str | None = None) -> Preset:
@@ -215,6 +216,8 @@ def to_yaml(plan: Plan, *, only: str | None = None) -> str:
     shown = shown_source(str(data["source"]))
     note = f"# Put {shown} beside this file.\n" if shown != data["source"] else ""
     data["source"] = shown
+    if data.get("mix"):
+        data["mix"] = [{**entry, "source": shown_source(str(entry["source"]))} for entry in data["mix"]]
     return note + presets.to_yaml(
         _preset(plan, plan["choices"] if only is None else [entry_of(plan, only)], data)
     )

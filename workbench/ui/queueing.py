@@ -24,10 +24,10 @@ def queue(context: PageContext, preset: Preset, owner: str | None, key: str) -> 
     look = asking.look_at_data(context.store, preset.data, preset.model, max_length, owner)
     if look["spec"] is None:
         raise ValueError(blocking_sentence(look["report"]))
-    prepared = load_prepared(context.store.data_folder(look["spec"]["fingerprint"]))
+    prepared = [load_prepared(context.store.data_folder(one)) for one in look["fingerprints"]]
     if context.limits is not None:
         active = len(context.store.runs(states=ACTIVE_STATES, owner=owner))
-        hosted.check_plan(preset, prepared, context.limits, active=active)
+        hosted.check_plan(preset, prepared[-1], context.limits, active=active, settings=len(prepared))
     return session.submit(
         context.store, preset, prepared=prepared, owner=owner or "", key=f"{owner or ''}:{key}"
     )

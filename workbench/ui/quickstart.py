@@ -193,5 +193,5 @@ def ready_made(presets: Sequence[Preset], busy: str = "") -> Markup:
 
 
 def _runs(preset: Preset) -> str:
-    number = len(preset.methods) * len(preset.seeds)
+    number = preset.runs
     return f"{number} run{'' if number == 1 else 's'}"

@@ -89,7 +89,16 @@ def _fitting(
         match = format.matches(Sample(cells, given, raw.card))
         if match is not None:
             found.append((format, _guess(format, match)))
-    return sorted(found, key=lambda pair: -pair[1].score)
+
+    def fit(pair: tuple[Format, Guess]) -> float:
+        roles = [pair[1].columns[role] for role in _required(pair[0])]
+        filled = [
+            all(cells[column][i].strip() for column in roles) for i in range(len(frame.head(SEEN_ROWS)))
+        ]
+        # In a file that mixes formats, the one of most rows is the one to read it by.
+        return pair[1].score * (0.01 + sum(filled) / max(1, len(filled)))
+
+    return sorted(found, key=lambda pair: -fit(pair))
 
 
 def _guess(format: Format, match: Match) -> Guess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.data.column_names import plain
+from workbench.data.column_names import CHOSEN_NAMES, REJECTED_NAMES, plain
 from workbench.data.records.format import Match, Sample, extras, with_extras
 from workbench.data.records.turns import BadRow, asked_and_answered, turns_of
 
@@ -27,7 +27,8 @@ def conversation_column(sample: Sample, key: str, names: Sequence[str]) -> Match
         reason += f" in {100 * share:.0f} % of its cells"
     score = (1.0 if chosen else 0.99 if known else 0.9) * share
     # A list of turns beside a completion is the prompt of that completion.
-    if not chosen and {"completion", "chosen", "rejected"} & {plain(column) for column in sample.columns}:
+    answers = {"completion", *CHOSEN_NAMES, *REJECTED_NAMES}
+    if not chosen and answers & {plain(column) for column in sample.columns}:
         score *= 0.8
     return Match(score, reason, with_extras(sample, {"messages": best}))
 

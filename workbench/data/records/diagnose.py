@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from workbench.data.clean import key
 from workbench.data.diagnosis import Asked, Diagnosis, Record, note
-from workbench.data.faults import DataError, Fault, listed
+from workbench.data.faults import DataError, Fault, count_of, listed
 from workbench.data.open import RawData
 from workbench.data.records import reading_checks
 from workbench.data.records.choose import Chosen, choose, read_rows
@@ -114,9 +114,13 @@ def _filled(parts: Mapping[str, Sequence[Record]], fill: Mapping[str, str]) -> d
     }
 
 
+def _answers_before(row: Record) -> bool:
+    return any(turn["role"] == "assistant" for turn in row.values.get("messages", ()))
+
+
 def _few(table: RecordTable) -> list[Fault]:
     """Train and every part carved from it need something different to ask."""
-    needed = 1 + len(missing_parts(table.parts))  # type: ignore[arg-type]
+    needed = 1 + len(missing_parts(table.parts))
     different = len({key(asked_text(row.values)) for row in table.parts[table.main]})
     if different >= needed:
         return []
@@ -143,6 +147,11 @@ def _notes(raw: RawData, chosen: Chosen, table: RecordTable, task: RecordTask) -
         notes.append(f"not used: {listed(left, 8)}")
     if not task.gathers_references:
         return notes
+    longer = sum(_answers_before(row) for rows in table.parts.values() for row in rows)
+    if longer:
+        notes.append(
+            f"{count_of(longer, 'conversation')} with earlier answers: only the last answer of each is learned from"
+        )
     counts = {part: repeated_prompts(rows) for part, rows in table.parts.items()}
     if any(counts.values()):
         said = listed([f"{number:,}{where(part)}" for part, number in counts.items() if number])

@@ -17,7 +17,7 @@ _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u0000-\u0008\u000b-\u001f\u00
 _CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 _MOJIBAKE = re.compile(f"[\u00c2-\u00f4][\u0080-\u00bf{_CP1252}]{{1,3}}")
 # Braces of code and of formulas are no placeholders.
-_PLACEHOLDER = re.compile(r"(?<![\\$\w{}\]])\{([A-Za-z_]\w{0,30})\}(?![\w{(\[}])")
+_PLACEHOLDER = re.compile(r"(?<![\\$\w{}\])])\{([A-Za-z_]\w{0,30})\}(?![\w{(\[}])")
 
 
 def has_mojibake(text: str) -> bool:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.data.column_names import CHOSEN_NAMES, REJECTED_NAMES
 from workbench.data.records.format import Format, Match, Sample
-from workbench.data.records.preference_pairs import CHOSEN, REJECTED, compared
+from workbench.data.records.preference_pairs import compared
 from workbench.data.records.turns import ROLES, BadRow, Turn, listed_turns, turns_of
 
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
@@ -15,7 +16,7 @@ _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 
 def matches(sample: Sample) -> Match | None:
     found: dict[str, str] = {}
-    for role, names in (("chosen", CHOSEN), ("rejected", REJECTED)):
+    for role, names in (("chosen", CHOSEN_NAMES), ("rejected", REJECTED_NAMES)):
         column = sample.named(role, names, found)
         if column is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.data.column_names import plain
+from workbench.data.column_names import CHOSEN_NAMES, REJECTED_NAMES, plain
 from workbench.data.records.alpaca import INPUTS, INSTRUCTIONS
 from workbench.data.records.format import Format, Match, Sample, extras, said_by, with_extras
 from workbench.data.records.turns import BadRow, Turn, asked, is_in_order, listed_turns, merged, turns_of
@@ -14,24 +14,11 @@ PROMPTS = (
     "prompt", "question", *INSTRUCTIONS, "query", "conversations", "conversation", "messages", "input", "context",
     "提示", "问题", "对话",
 )  # fmt: skip
-CHOSEN = (
-    "chosen",
-    "chosen_response",
-    "response_chosen",
-    "preferred",
-    "preferred_output",
-    "winner",
-    "好回答",
-    "优选",
-)
-REJECTED = (
-    "rejected", "rejected_response", "response_rejected", "dispreferred", "non_preferred_output", "loser", "差回答", "拒绝",
-)  # fmt: skip
 
 
 def matches(sample: Sample) -> Match | None:
     found: dict[str, str] = {}
-    for role, names in (("chosen", CHOSEN), ("rejected", REJECTED), ("prompt", PROMPTS)):
+    for role, names in (("chosen", CHOSEN_NAMES), ("rejected", REJECTED_NAMES), ("prompt", PROMPTS)):
         column = sample.named(role, names, found)
         if column is None:
             return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.data.column_names import LABEL_NAMES, PROMPT_COMPLETION_PAIRS, TEXT_NAMES, plain
 from workbench.data.records.format import Format, Match, Sample, extras, said_by, with_extras
-from workbench.data.records.turns import BadRow, asked_and_answered, listed_turns, turns_of
+from workbench.data.records.turns import BadRow, asked_and_answered, is_conversation, listed_turns, turns_of
 
 
 def matches(sample: Sample) -> Match | None:
@@ -62,7 +62,7 @@ def _fitting(sample: Sample, prompt: str | None, completion: str | None) -> dict
 
 def to_row(cells: Mapping[str, str], mend: bool) -> dict[str, Any] | BadRow:
     prompt, completion = cells.get("prompt", ""), cells.get("completion", "")
-    if prompt.lstrip().startswith("[") and listed_turns(prompt):
+    if is_conversation(prompt):
         return _conversation(cells, prompt, completion, mend)
     more = extras(cells, completion)
     if not completion.strip() and more.get("references"):

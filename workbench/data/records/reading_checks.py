@@ -22,19 +22,16 @@ def unreadable(table: RecordTable) -> list[Fault]:
     for part, bad in table.bad.items():
         total = len(bad) + len(table.parts[part]) + len(table.mixed.get(part, ()))
         blocks = len(bad) > _BLOCKING_SHARE * total
-        for code in dict.fromkeys(row.code for _, row in bad):
-            found = [(line, row) for line, row in bad if row.code == code]
-            words = _BAD_TITLES[code][len(found) > 1]
-            mendable = all(row.mendable for _, row in found)
-            fix = "merge_turns" if mendable else "drop_broken" if len(bad) < total else None
+        for code, mendable in dict.fromkeys((row.code, row.mendable) for _, row in bad):
+            found = [(line, row.why) for line, row in bad if (row.code, row.mendable) == (code, mendable)]
+            title = f"{len(found):,} {_BAD_TITLES[code][len(found) > 1]}"
             share = f"{100 * len(found) / total:.1f} % of the rows{where(part)}"
             end = "too many to leave out unasked" if blocks else "training leaves them out"
-            detail = f"For example {found[0][1].why}. {share}: {end}."
             faults.append(
                 table.fault(
-                    part, code, "fix", f"{count_of(len(found), words.split()[0])} {words.split(' ', 1)[1]}" if len(found) == 1
-                    else f"{len(found):,} {words}", detail, [line for line, _ in found], field=table.column("messages"),
-                    fix=fix, blocks=blocks,
+                    part, code, "fix", title, f"For example {found[0][1]}. {share}: {end}.",
+                    [line for line, _ in found], field=table.column("messages"), blocks=blocks,
+                    fix="merge_turns" if mendable else "drop_broken" if len(bad) < total else None,
                 )
             )  # fmt: skip
     return faults

@@ -57,6 +57,11 @@ def listed_turns(cell: str) -> list[Mapping[str, Any]] | None:
     return found if found and any(name in turn for turn in found for name in TEXT_KEYS) else None
 
 
+def is_conversation(cell: str) -> bool:
+    """Lists of turns; a lone object with a role may be a text about such objects."""
+    return cell.lstrip().startswith(("[", '{"messages"')) and listed_turns(cell) is not None
+
+
 def _turn_list(value: Any) -> list[Mapping[str, Any]] | None:
     if isinstance(value, dict):
         for name in ("messages", "conversations", "conversation"):
