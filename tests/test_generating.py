@@ -45,7 +45,9 @@ def live(layout="llama", method=None, **options) -> Live:
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 parameter.data.add_(torch.randn_like(parameter) * (1.0 if "prompt_encoder" in name else 0.3))
-    return Live(model, tiny_tokenizer(layout if layout in DECODERS else "qwen2"), options=GenerationOptions(**values))
+    return Live(
+        model, tiny_tokenizer(layout if layout in DECODERS else "qwen2"), options=GenerationOptions(**values)
+    )
 
 
 def prompts(one: Live) -> list[list[int]]:

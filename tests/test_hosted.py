@@ -65,6 +65,12 @@ def test_a_small_plan_is_taken():
     hosted.check_plan(preset(), prepared(), hosted.Limits())
 
 
+def test_each_size_of_a_learning_curve_counts():
+    hosted.check_plan(preset(), prepared(), hosted.Limits(), settings=6)
+    with pytest.raises(ValueError, match="the plan has 14"):
+        hosted.check_plan(preset(), prepared(), hosted.Limits(), settings=7)
+
+
 @pytest.mark.parametrize(
     ("changes", "rows", "active", "sentence"),
     [

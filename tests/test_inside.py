@@ -455,4 +455,4 @@ def test_the_curve_pools_matrices_by_their_energy():
 def test_a_cosine_is_read_by_the_model_s_own_words():
     prompt = {"usual_nearest": 0.6, "chance_nearest": 0.2}
     read = [inside_words.is_near(prompt, cosine) for cosine in (0.99, 0.7, 0.4, 0.1)]
-    assert read == ["practically this word", "near", "far", "nothing near"]
+    assert read == ["almost this word", "near", "far", "nothing near"]

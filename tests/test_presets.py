@@ -7,7 +7,8 @@ import yaml
 
 from workbench import presets, registry
 from workbench.home import shipped
-from workbench.presets import MethodChoice, from_values, load, override, to_values, to_yaml
+from workbench.presets import MethodChoice, from_values, load, override, plan, to_values, to_yaml
+from workbench.spec import DataSpec, Setting
 
 GOOD = {
     "model": "embedded:fable-8m",
@@ -76,6 +77,24 @@ def test_quickstart_has_all_eleven_methods():
         ({"batch_size": "big"}, "batch_size is a whole number from 1"),
         ({"task": "poetry"}, "unknown task(s) poetry"),
         ({"data": {"trian": "a.csv"}}, "data: unknown key(s) trian (did you mean train?)"),
+        (
+            {"data": {"source": "reviews", "augmnet": {}}},
+            "data: unknown key(s) augmnet (did you mean augment?)",
+        ),
+        (
+            {"data": {"source": "reviews", "augment": {"synonims": {}}}},
+            "data: unknown augmentation(s) synonims (did you mean synonyms?)",
+        ),
+        (
+            {"data": {"source": "reviews", "augment": {"synonyms": {"copy": 2}}}},
+            "data: augment: synonyms: unknown option(s) copy (did you mean copies?)",
+        ),
+        (
+            {"data": {"source": "reviews", "mix": [{"source": "intents", "shares": 0.3}]}},
+            "data: mix: unknown key(s) shares (did you mean share?)",
+        ),
+        ({"data": {"source": "reviews", "subsets": [10, "x"]}}, "data: subsets is a list of numbers"),
+        ({"data": {"source": "reviews", "subsets": [10], "train_rows": 5}}, "not both"),
         ({"data": {"validation": "b.csv"}}, "parts need at least train"),
         ({"schedule": "zigzag"}, "schedule is one of"),
     ],
@@ -137,3 +156,73 @@ def test_values_say_only_what_was_said():
     preset = from_values(GOOD, name="x")
     assert to_values(preset)["methods"] == ["full", {"lora": {"r": 4, "learning_rate": 0.001}}]
     assert presets.to_values(preset)["data"] == "reviews"
+
+
+def test_data_tools_are_kept_as_they_were_written_and_files_of_a_mix_are_found(tmp_path):
+    (tmp_path / "more.csv").write_text("text,label\n")
+    data = {
+        "source": "reviews",
+        "subsets": [50, 10],
+        "augment": {"synonyms": {"copies": 2}},
+        "mix": [{"source": "more.csv", "rows": 5}],
+    }
+    preset = from_values(GOOD | {"data": data, "seeds": [0, 1]}, name="x", path=tmp_path / "x.yaml")
+    assert preset.data["subsets"] == [10, 50]
+    assert preset.data["augment"] == {"synonyms": {"copies": 2}}
+    assert preset.data["mix"] == [{"source": str(tmp_path / "more.csv"), "rows": 5}]
+    assert preset.runs == 8
+    assert yaml.safe_load(to_yaml(preset))["data"]["augment"] == {"synonyms": {"copies": 2}}
+    assert override(preset, {"data.subsets": "[20]"}).data["subsets"] == [20]
+    assert "subsets" not in override(preset, {"data.subsets": "[]"}).data
+
+
+# -- tasks -----------------------------------------------------------------------------------------------------------
+
+TOLD = {
+    "task": "generation",
+    "model": "m",
+    "data": "fields_to_text",
+    "methods": ["lora"],
+    "template": "Say {prompt}:",
+    "max_new_tokens": 20,
+}
+
+
+def test_options_of_a_task_stand_beside_the_others_and_enter_the_setting():
+    preset = from_values(TOLD, name="told")
+    assert preset.task_options == {"template": "Say {prompt}:", "max_new_tokens": 20}
+    assert from_values(to_values(preset), name="told") == preset
+    changed = override(preset, {"max_new_tokens": "5", "do_sample": "true"})
+    assert changed.task_options == {"template": "Say {prompt}:", "max_new_tokens": 5, "do_sample": True}
+
+
+def test_another_template_is_another_setting_and_classification_keeps_its_ids():
+    from workbench.data import Prepared
+
+    def setting(**changes):
+        preset = from_values({**TOLD, **changes}, name="told")
+        return plan(preset, Prepared(DataSpec("d", fingerprint="f"), {}))[0].setting
+
+    ids = {setting().id, setting(template="Tell {prompt}:").id, setting(max_new_tokens=21).id}
+    assert len(ids) == 3
+    assert setting().task_options["template_hash"]
+    assert Setting.from_dict(setting().to_dict()) == setting()
+    plain = Setting(DataSpec("d", fingerprint="f"), "m")
+    assert "task_options" not in plain.to_dict()
+    assert plain.id == "b402a8f85d4f6270"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"max_tokens": 3}, "did you mean max_new_tokens"),
+        ({"max_new_tokens": "many"}, "max_new_tokens is a whole number"),
+        ({"template": "alpacca"}, "did you mean alpaca"),
+        ({"task": "classification"}, "unknown key(s) template"),
+        ({"task": "generatoin"}, "did you mean generation"),
+    ],
+)
+def test_options_of_a_task_are_checked(change, sentence):
+    with pytest.raises(ValueError) as caught:
+        from_values({**TOLD, **change}, name="told")
+    assert sentence in str(caught.value)

@@ -84,7 +84,9 @@ def test_a_chat_template_that_refuses_a_conversation_says_so_in_a_sentence():
 
 def test_several_turns_become_a_transcript_for_templates_that_know_none():
     assert templates.transcript(ROW) == "the film"
-    assert templates.transcript(TALK) == "very slow\n\nUser: the film\n\nAssistant: good\n\nUser: and the food"
+    assert (
+        templates.transcript(TALK) == "very slow\n\nUser: the film\n\nAssistant: good\n\nUser: and the food"
+    )
 
 
 def test_the_hash_follows_the_text():

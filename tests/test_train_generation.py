@@ -11,7 +11,6 @@ from tests.generation import generation_prepared, generation_spec
 from tests.training import Heard, tiny_folder
 from workbench import inference, measure, registry, saving
 from workbench.build import load_base, plan_run
-from workbench.callbacks import RunTrainer
 from workbench.data import save_prepared
 from workbench.inference import answer
 from workbench.models import resolve
@@ -40,7 +39,12 @@ def decoder(tmp_path_factory):
 def run(spec, folder, heard=None, prepared=None):
     heard = heard or Heard()
     result = train(
-        spec, prepared or generation_prepared(), folder, emit=heard.emit, should_stop=heard.should_stop, device="cpu"
+        spec,
+        prepared or generation_prepared(),
+        folder,
+        emit=heard.emit,
+        should_stop=heard.should_stop,
+        device="cpu",
     )
     return result, heard
 
@@ -60,7 +64,7 @@ def finished(decoder, tmp_path_factory):
 
 
 def test_it_learns_to_say_it(finished):
-    store, run_id, result, heard = finished
+    _, _, result, heard = finished
     assert result.metrics["chrf"] > 0.6
     assert result.metrics["perplexity"] < 3
     losses = [e["loss"] for e in heard.of("evaluated")]
@@ -90,7 +94,7 @@ def test_all_is_measured_and_kept(finished):
     assert result.peak_memory_bytes > 16 * result.trainable_parameters
     assert result.head_parameters == 0
     assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result
-    known = {column for column in registry.task("generation").metrics}
+    known = set(registry.task("generation").metrics)
     assert set(result.metrics) == known - {"answer_match"}
 
 
@@ -154,7 +158,7 @@ def test_the_references_answer_and_are_compared(finished):
     assert "accuracy" not in text
 
 
-@pytest.mark.parametrize("method", ["lora", "prefix", "prompt", "p_tuning", "ia3"])
+@pytest.mark.parametrize("method", ["lora", "prefix", "prompt"])
 def test_methods_of_all_kinds_learn_save_and_come_back(decoder, tmp_path, method):
     spec = generation_spec(decoder, method, learning_rate=2e-2, budget=Budget("steps", 6), evaluations=1)
     result, _ = run(spec, tmp_path)
@@ -179,7 +183,9 @@ def test_answers_may_pick_the_checkpoint(decoder, tmp_path):
 
 
 def test_a_limit_on_answers_is_in_the_notes(decoder, tmp_path):
-    spec = generation_spec(decoder, task_options={"test_answers": 5}, budget=Budget("steps", 1), evaluations=1)
+    spec = generation_spec(
+        decoder, task_options={"test_answers": 5}, budget=Budget("steps", 1), evaluations=1
+    )
     result, _ = run(spec, tmp_path)
     assert len(read_outcomes(tmp_path / OUTCOMES)) == 5
     assert any("Only 5 of 16 test rows were answered" in note for note in result.notes)
@@ -213,7 +219,6 @@ def test_a_methods_own_objective_takes_the_place_of_the_tasks(decoder, tmp_path,
 def test_no_cache_of_keys_is_kept_in_training_and_the_base_is_loaded_alike(decoder):
     plan = plan_run(generation_spec(decoder), generation_prepared(), device="cpu")
     assert load_base(plan).config.use_cache is False
-    assert RunTrainer.compute_loss is not None
 
 
 def test_an_encoder_fails_with_the_sentence_before_anything_is_trained(tmp_path):
@@ -231,5 +236,11 @@ def test_the_result_of_another_task_is_no_base(finished, tmp_path):
     spec = tiny_spec(f"run:{run_id}", "head")
     with pytest.raises(ValueError, match="was trained for generation"):
         train(
-            spec, tiny_prepared(), tmp_path / "r", emit=lambda *a: None, should_stop=lambda: False, device="cpu", store=store
+            spec,
+            tiny_prepared(),
+            tmp_path / "r",
+            emit=lambda *a: None,
+            should_stop=lambda: False,
+            device="cpu",
+            store=store,
         )

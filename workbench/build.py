@@ -70,7 +70,7 @@ class Built:
 class Encoded:
     """The three parts as token ids; `notes` say what was cut or left out."""
 
-    rows: Mapping[str, list[dict[str, Any]]] = field(repr=False)
+    rows: Mapping[str, list[Row]] = field(repr=False)
     max_length: int
     notes: tuple[str, ...]
 

@@ -265,7 +265,7 @@ def _near_words(prompt: Mapping[str, Any]) -> str:
 def is_near(prompt: Mapping[str, Any], cosine: float) -> str:
     """What a cosine means in this model's vocabulary."""
     if cosine >= 0.95:
-        return "practically this word"
+        return "almost this word"
     if cosine >= prompt["usual_nearest"]:
         return "near"
     return "far" if cosine > prompt["chance_nearest"] else "nothing near"

@@ -26,12 +26,16 @@ def option(
     choices: Sequence[Any] | None = None,
     step: float | None = None,
     advanced: bool = False,
+    names: Sequence[str] | None = None,
+    derived: bool = False,
 ) -> Any:
     """Declare one field of an Options class.
 
-    `min` and `max` are inclusive. `choices` closes the set of values. `advanced` folds the option away in the form.
+    `min` and `max` are inclusive. `choices` closes the set of values; `names` are those with a name of their own, beside
+    any other text. `advanced` folds the option away in the form; what is `derived` the workbench fills in, no form asks.
     """
     facts = {"help": help, "min": min, "max": max, "choices": choices, "step": step, "advanced": advanced}
+    facts |= {"names": tuple(names or ()), "derived": derived}
     return dataclasses.field(default=default, metadata={_KEY: facts})
 
 
@@ -49,6 +53,8 @@ class OptionFact:
     choices: tuple[Any, ...] | None
     step: float | None
     advanced: bool
+    names: tuple[str, ...] = ()
+    derived: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from workbench.data import Prepared
 
 Row = Mapping[str, Any]
-Encoded = dict[str, Any]
+Encoded = Mapping[str, Any]
 Outcome = dict[str, Any]
 Batch = Mapping[str, Any]
 

@@ -95,7 +95,9 @@ def end_ids(template: str, tokenizer: Any) -> list[int]:
         ends.insert(0, _end_of(tokenizer, tail))
     found = list(dict.fromkeys(end for end in ends if end is not None))
     if not found:
-        raise ValueError("this model's tokenizer has no end token, so no answer could end: choose another model")
+        raise ValueError(
+            "this model's tokenizer has no end token, so no answer could end: choose another model"
+        )
     return found
 
 
@@ -109,7 +111,9 @@ def _chat_texts(tokenizer: Any, row: Mapping[str, Any]) -> tuple[str, str, str]:
         )
     except Exception as error:  # the template is a program of the model's own and raises what it likes
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"this model's chat template does not take the conversation: {first[:200]}") from error
+        raise ValueError(
+            f"this model's chat template does not take the conversation: {first[:200]}"
+        ) from error
     answer = str(row["completion"])
     if whole.startswith(head) and (place := whole.find(answer.strip(), len(head))) >= 0:
         return head, whole[len(head) : place] + answer.strip(), whole[place + len(answer.strip()) :]
@@ -123,7 +127,9 @@ def _end_of(tokenizer: Any, tail: str) -> int:
     if found is None:
         found = tokenizer.eos_token_id
     if found is None:
-        raise ValueError("this model's tokenizer has no end token, so no answer could end: choose another model")
+        raise ValueError(
+            "this model's tokenizer has no end token, so no answer could end: choose another model"
+        )
     return int(found)
 
 

@@ -96,7 +96,7 @@ def chrf(outputs: Sequence[str], right: Sequence[Sequence[str]]) -> float:
 
 def bleu(outputs: Sequence[str], right: Sequence[Sequence[str]]) -> float:
     """sacrebleu's corpus BLEU; texts without spaces between words are cut into characters."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     text = "".join(r[0] for r in right)
     unspaced = len(re.findall(f"[{UNSPACED}]", text)) > 0.3 * max(1, len(text))
@@ -122,7 +122,7 @@ FORMULAS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], float]] =
 }
 
 
-def streams(right: Sequence[Sequence[str]]) -> list[list[str | None]]:
+def streams(right: Sequence[Sequence[str]]) -> list[Any]:
     """References as sacrebleu takes them: the first of each row, the second of each, ...; None where a row has fewer."""
     most = max(map(len, right))
     return [[texts[place] if place < len(texts) else None for texts in right] for place in range(most)]
@@ -152,7 +152,7 @@ def _number(text: str) -> Decimal | None:
 
 @functools.cache
 def _chrf() -> Any:
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return CHRF()
 

@@ -253,9 +253,7 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
     )
 
 
-def _prove(
-    plan: Plan, built: Built, base: Any, texts: Sequence[Mapping[str, torch.Tensor]]
-) -> measure.Proof:
+def _prove(plan: Plan, built: Built, base: Any, texts: Sequence[Mapping[str, torch.Tensor]]) -> measure.Proof:
     def logits(model: Any) -> torch.Tensor:
         live = plan.live(model, precision="float32")
         return torch.cat([plan.task.logits(live, text) for text in texts])

@@ -1,5 +1,8 @@
 // Card grid: Space ticks, Enter opens, arrows move. `props.value` (keys ticked) is the only truth about ticks.
+// Folded families stay open over redraws, by key; folded or filtered cards are passed over by the arrows.
 const cards = () => [...element.querySelectorAll(".wb-pick")];
+const shown = () => cards().filter((card) => card.getClientRects().length);
+const unfolded = new Set();
 const keyOf = (card) => card.dataset.key;
 const tickOf = (card) => card.querySelector(".wb-tick");
 let current = null;   // the card that Tab reaches
@@ -7,8 +10,10 @@ let held = null;      // the card that has the focus, by key: a redraw may put a
 
 function draw() {
   const ticked = new Set(props.value || []);
+  for (const fold of element.querySelectorAll(".wb-more")) fold.open = unfolded.has(fold.dataset.more);
   const all = cards();
-  if (!all.some((card) => keyOf(card) === current)) current = all.length ? keyOf(all[0]) : null;
+  const reachable = shown();
+  if (!reachable.some((card) => keyOf(card) === current)) current = keyOf(reachable[0] || all[0] || { dataset: {} }) || null;
   for (const card of all) {
     const on = ticked.has(keyOf(card));
     card.classList.toggle("wb-on", on);
@@ -16,12 +21,16 @@ function draw() {
     tickOf(card).setAttribute("aria-checked", String(on));
     tickOf(card).tabIndex = keyOf(card) === current ? 0 : -1;
   }
+  for (const fold of element.querySelectorAll(".wb-more")) {
+    const count = [...fold.querySelectorAll(".wb-pick")].filter((card) => ticked.has(keyOf(card))).length;
+    fold.querySelector(".wb-more-ticked").textContent = count ? `${count} ticked` : "";
+  }
 }
 function focus(card) { if (card) { current = keyOf(card); draw(); tickOf(card).focus(); } }
 function tick(card) {
-  if (tickOf(card).getAttribute("aria-disabled") === "true") return;
   const ticked = new Set(props.value || []);
   const on = !ticked.has(keyOf(card));
+  if (on && tickOf(card).getAttribute("aria-disabled") === "true") return;   // what was ticked before can be taken out
   if (on) ticked.add(keyOf(card)); else ticked.delete(keyOf(card));
   props.value = [...ticked];
   draw();
@@ -34,7 +43,7 @@ function open(card) {
 }
 function above(card, step) {
   const box = card.getBoundingClientRect();
-  const beyond = cards().map((other) => ({ other, at: other.getBoundingClientRect() }))
+  const beyond = shown().map((other) => ({ other, at: other.getBoundingClientRect() }))
     .filter(({ at }) => (step > 0 ? at.top > box.top + 4 : at.top < box.top - 4));
   const row = step > 0 ? Math.min(...beyond.map(({ at }) => at.top)) : Math.max(...beyond.map(({ at }) => at.top));
   const near = beyond.filter(({ at }) => Math.abs(at.top - row) < 5);
@@ -50,7 +59,7 @@ element.addEventListener("click", (event) => {
 element.addEventListener("keydown", (event) => {
   const card = event.target.closest(".wb-pick");
   if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
-  const all = cards();
+  const all = shown();
   const place = all.indexOf(card);
   const moves = {
     ArrowRight: () => all[place + 1], ArrowLeft: () => all[place - 1], Home: () => all[0], End: () => all[all.length - 1],
@@ -59,6 +68,12 @@ element.addEventListener("keydown", (event) => {
   if (event.key === "Enter") { event.preventDefault(); open(card); }
   else if (moves[event.key]) { event.preventDefault(); focus(moves[event.key]()); }
 });
+element.addEventListener("toggle", (event) => {
+  const fold = event.target;
+  if (!fold.matches || !fold.matches(".wb-more") || !fold.isConnected) return;
+  if (fold.open) unfolded.add(fold.dataset.more); else unfolded.delete(fold.dataset.more);
+  draw();
+}, true);
 element.addEventListener("focusin", (event) => {
   const card = event.target.closest(".wb-pick");
   held = card ? keyOf(card) : null;

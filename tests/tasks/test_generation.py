@@ -44,7 +44,9 @@ def test_a_completion_alone_too_long_loses_its_end_and_is_not_taught_to_stop_the
     assert words(row["input_ids"]) == ["film", *["good"] * 5]
     assert row["cut_tokens"] == (1, 5)
     note = TASK.cut_note("train", [row, *encode([ROW])], 6)
-    assert note.startswith("1 of 2 train rows are longer than 6 tokens: 1 prompts lost their beginning (1 tokens)")
+    assert note.startswith(
+        "1 of 2 train rows are longer than 6 tokens: 1 prompts lost their beginning (1 tokens)"
+    )
     assert "1 completions lost their end" in note
     assert TASK.cut_note("train", encode([ROW]), 20) == ""
 
@@ -69,7 +71,9 @@ def test_what_the_answer_starts_from_does_not_depend_on_the_given_completion():
 def test_an_empty_prompt_still_has_a_token_to_go_on_from():
     tokenizer = tiny_tokenizer()
     tokenizer.bos_token = None
-    (row,) = TASK.encode(tokenizer, [{"prompt": "", "completion": "bad"}], (), 10, GenerationOptions(max_new_tokens=4))
+    (row,) = TASK.encode(
+        tokenizer, [{"prompt": "", "completion": "bad"}], (), 10, GenerationOptions(max_new_tokens=4)
+    )
     assert len(row["prompt_ids"]) == 1
     assert row["labels"][0] == -100
 

@@ -14,9 +14,13 @@ from workbench.store import Store
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the command with its arguments; `command` is the parser's own way to add one."""
-    inside = command("inside", look_inside, "where a finished run's update went, and how many directions it uses")
+    inside = command(
+        "inside", look_inside, "where a finished run's update went, and how many directions it uses"
+    )
     inside.add_argument("run", metavar="RUN")
-    inside.add_argument("--with", dest="other", metavar="RUN", help="which directions it shares with another run")
+    inside.add_argument(
+        "--with", dest="other", metavar="RUN", help="which directions it shares with another run"
+    )
 
 
 def look_inside(arguments: argparse.Namespace) -> int:

@@ -78,6 +78,7 @@ def data_check(arguments: argparse.Namespace) -> int:
     """0 with warnings only; 2 and one summary line on standard error when a fault blocks training."""
     from workbench.data import check
 
+    registry.task(arguments.task)
     tokenizer = None
     if arguments.model:
         from workbench.models import load_tokenizer, resolve
@@ -92,6 +93,8 @@ def data_check(arguments: argparse.Namespace) -> int:
         fixes=tuple(arguments.fix),
         encoding=arguments.encoding,
         skip_broken=arguments.skip_broken,
+        task=arguments.task,
+        format=arguments.format,
     )
     if arguments.json:
         print_json(report.to_dict())

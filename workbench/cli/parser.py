@@ -57,8 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
     check.set_defaults(command=look.data_check)
     check.add_argument("source", metavar="FILE|NAME", help="a file, a folder, a bundled data set or a Hub id")
     check.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    check.add_argument("--text", help="the column that holds the text (default: guessed)")
-    check.add_argument("--label", help="the column that holds the label (default: guessed)")
+    check.add_argument(
+        "--task", default="classification", help="what the rows are for (default: classification)"
+    )
+    check.add_argument("--text", help="the column that holds the text or the prompt (default: guessed)")
+    check.add_argument("--label", help="the column that holds the label or the completion (default: guessed)")
+    check.add_argument(
+        "--format", help="how rows of another task are given, such as alpaca (default: guessed)"
+    )
     check.add_argument("--encoding", help="how the file's bytes are read, such as latin-1")
     check.add_argument("--skip-broken", action="store_true", help="leave out rows that can't be read")
     check.add_argument(
@@ -118,7 +124,9 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
     infer = add("infer", look.infer, "one text through several finished runs and the base, side by side")
     infer.add_argument("--runs", required=True, metavar="ID[,ID]")
-    infer.add_argument("--text", required=True, help="the text that is judged, or the prompt that is answered")
+    infer.add_argument(
+        "--text", required=True, help="the text that is judged, or the prompt that is answered"
+    )
     infer.add_argument(
         "--option",
         action="append",

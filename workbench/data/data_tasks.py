@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,7 @@ _SHOWN = 500
 class DataTask:
     """`texts` are the measured texts of a row by role, `total` the length of a row as trained from theirs; `shown` is a
     row of the preview (`text` and `label` in any case). `fixes` are the words on each repair's button. `documents` says
-    how plain text files are cut, None that they are tables."""
+    how plain text files are cut, None that they are tables; `formats` are the titles of the ways in which rows are given."""
 
     name: str
     diagnose: Callable[[RawData, Asked], Diagnosis]
@@ -39,6 +39,7 @@ class DataTask:
     fixes: Mapping[str, str]
     total: Callable[[Sequence[int]], int] = sum
     documents: str | None = None
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     def words(self, values: Mapping[str, Any]) -> str:
         """All that a search looks at."""
@@ -101,6 +102,7 @@ def _of_records(task: RecordTask, **more: Any) -> DataTask:
         texts=texts,
         shown=shown,
         fixes={name: words for name, (_, words) in record_fixes.FIXES.items()},
+        formats={format.name: format.title for format in task.formats},
         **more,
     )
 

@@ -34,7 +34,9 @@ def check_subsets(given: Any) -> tuple[int, ...]:
     return tuple(sorted(sizes))
 
 
-def prepare_subsets(source: str | Path = "", *, subsets: Sequence[int], **arguments: Any) -> list[Prepared]:
+def prepare_subsets(
+    source: str | Path = "", *, subsets: Sequence[int] = (), **arguments: Any
+) -> list[Prepared]:
     """One preparation for each size, smallest first. A carved validation part is as large as for the largest size, so
     that all sizes share validation and test rows."""
     sizes = check_subsets(subsets)

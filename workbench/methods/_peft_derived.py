@@ -128,6 +128,14 @@ def unfit(peft_type: str, model: Any, context: Context) -> str | None:
             f"a {kind} model takes no keys and values from outside, which a cartridge is made of:"
             " choose prompt tuning, or a model of BERT, RoBERTa or decoder type"
         )
+    if peft_type == "ADAPTION_PROMPT":
+        from peft.tuners.adaption_prompt.config import TRANSFORMERS_MODEL_CONFIG as KNOWN
+
+        if kind not in KNOWN:
+            return (
+                f"PEFT knows adaption prompts for models of type {', '.join(KNOWN)} only, and this one is of type {kind}:"
+                " choose prefix tuning"
+            )
     if peft_type == "LILY" and not context.on_meta:
         return (
             "PEFT's Lily mixes its parts by the mean over a whole batch, padding included, so that what it says of a text"

@@ -56,6 +56,7 @@ WORDS = {
         use_it="on a Llama, Mistral or GPT-2 model that shall follow instructions without forgetting what it can.",
         costs="adapter_len × width weights and one gate in each layer, and a little more attention for every answer.",
         watch="the model: PEFT knows it for these three types only. It can't be folded into the model.",
+        stackable=False,
     ),
     "BEFT": Words(
         "BEFT",
@@ -249,6 +250,7 @@ WORDS = {
         costs="width weights for each token.",
         watch="texts in which the tokens do not occur: there it changes nothing.",
         mergeable=True,
+        stackable=False,
     ),
     "UNILORA": Words(
         "Uni-LoRA",

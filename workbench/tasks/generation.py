@@ -26,16 +26,25 @@ class GenerationOptions(Options):
         "plain",
         "How a prompt is laid out: plain (the prompt and a new line), alpaca, chat (the model's own chat template), or a"
         " text of your own with {prompt} in it; the answer follows at its end.",
+        names=templates.NAMES,
     )
     max_new_tokens: int = option(64, "The longest answer, in tokens.", min=1, max=8192)
     do_sample: bool = option(
         False, "Draw each token by its probability instead of taking the likeliest (greedy)."
     )
     temperature: float = option(
-        0.8, "Where tokens are drawn: below 1 likely tokens are drawn more often.", min=0.01, max=10
+        0.8,
+        "Where tokens are drawn: below 1 likely tokens are drawn more often.",
+        min=0.01,
+        max=10,
+        advanced=True,
     )
     top_p: float = option(
-        0.95, "Where tokens are drawn: only from the likeliest that make up this share.", min=0.01, max=1
+        0.95,
+        "Where tokens are drawn: only from the likeliest that make up this share.",
+        min=0.01,
+        max=1,
+        advanced=True,
     )
     top_k: int = option(
         0, "Where tokens are drawn: only from so many of the likeliest; 0 for all.", min=0, advanced=True
@@ -72,7 +81,9 @@ class GenerationOptions(Options):
         advanced=True,
     )
     answer_batch: int = option(32, "Answers generated at once.", min=1, max=4096, advanced=True)
-    template_hash: str = option("", "Filled in by the workbench: a hash of the template's text.", advanced=True)
+    template_hash: str = option(
+        "", "Filled in by the workbench: a hash of the template's text.", advanced=True, derived=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,7 +114,9 @@ def complete(
     if judge == "auto":
         judge = "answer_match" if answered else "chrf"
     if "answer_match" in (judge, options.choose_by) and not answered:
-        raise ValueError("answer_match needs a column `answer` in every row, and these rows have none: use chrf")
+        raise ValueError(
+            "answer_match needs a column `answer` in every row, and these rows have none: use chrf"
+        )
     return replace(options, template_hash=found, judge_by=judge)
 
 
@@ -141,7 +154,7 @@ def encode(
             f"max_new_tokens {options.max_new_tokens} leaves no room for a prompt: the model reads {room} tokens, prompt"
             " and answer together"
         )
-    encoded = []
+    encoded: list[Encoded] = []
     for row, (start, completion) in zip(rows, templates.lay_out(options.template, tokenizer, rows)):
         prompt = start or completion[-1:]  # the first token of an answer is told from something
         learnt = completion[: max_length - 1]
@@ -180,9 +193,7 @@ def notes(options: GenerationOptions, rows: Mapping[str, Sequence[Encoded]]) -> 
         found.append(
             f"Only {options.test_answers:,} of {len(test):,} test rows were answered, spread evenly (test_answers)."
         )
-    short = sum(
-        len(row["prompt_ids"]) < row["labels"].count(-100) for row in test
-    )
+    short = sum(len(row["prompt_ids"]) < row["labels"].count(-100) for row in test)
     if short:
         found.append(
             f"{short:,} test prompts were cut further, to leave room for an answer of {options.max_new_tokens} tokens."
@@ -324,7 +335,14 @@ def refer(prepared: Prepared, options: Any, record: Mapping[str, Any]) -> Callab
     return lambda text: dict(SILENCE) | copy(text)
 
 
-SILENCE = {"label": None, "probabilities": {}, "ms": None, "text": None, "tokens": None, "ended": None}
+SILENCE: Mapping[str, Any] = {
+    "label": None,
+    "probabilities": {},
+    "ms": None,
+    "text": None,
+    "tokens": None,
+    "ended": None,
+}
 
 # A checkpoint is picked by the perplexity of the given validation completions: one pass over the rows, where generating
 # answers would take as many passes as an answer has tokens. It can pick an earlier step than a score of answers would.
@@ -338,7 +356,7 @@ TASK = Task(
     metrics=("chrf", "rouge_l", "bleu", "exact_match", "answer_match", "perplexity"),
     best_metric="chrf",
     model_class="AutoModelForCausalLM",
-    sentence="Write the completion that follows a prompt.",
+    sentence="Go on from a prompt: write an answer.",
     options=GenerationOptions,
     judged_by=judged_by,
     chosen_by=chosen_by,

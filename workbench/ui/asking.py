@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from workbench import background, fitting
+from workbench import background, fitting, registry
 from workbench.spec import canonical_json
 from workbench.store import Store
 from workbench.uploads import PREFIX, located
 
-MOST_ANSWERS = 500
+MOST_ANSWERS = 2000
 Choice = tuple[str, Mapping[str, Any]]
 _answers: OrderedDict[str, Any] = OrderedDict()
+_searches: dict[str, _Search] = {}
 _lock = threading.Lock()
+_counting = threading.Lock()
 
 
 def look_at_data(
@@ -45,7 +48,9 @@ def uploads_of(store: Store, data: Mapping[str, Any], owner: str | None) -> dict
     return {source: located(store, source, owner) for source in sources if source.startswith(PREFIX)}
 
 
-def data_question(store: Store, data: Mapping[str, Any], owner: str | None) -> tuple[dict[str, Any], str | None]:
+def data_question(
+    store: Store, data: Mapping[str, Any], owner: str | None
+) -> tuple[dict[str, Any], str | None]:
     """The arguments of data.prepare in a plan's data, and where an uploaded file lies."""
     _, arguments, upload = _data_question(store, data, "", 0, owner)
     return arguments, upload
@@ -111,6 +116,64 @@ def known_modules(store: Store, ref: str, owner: str | None, task: str) -> list[
         return []  # the form then takes names as they are typed, and the method checks them
 
 
+def guess_task(store: Store, data: Mapping[str, Any], owner: str | None) -> dict[str, str] | None:
+    """The task that the rows of a source look made for, with how sure that is and why; None where nothing speaks for one."""
+    arguments, upload = data_question(store, data, owner)
+    reading = {name: arguments[name] for name in ("parts", "encoding", "skip_broken") if arguments.get(name)}
+    return background.call(
+        "workbench.data.guess_task:guess_task_of", str(arguments["source"]), upload, reading, pool="estimate"
+    )
+
+
+def check_task_options(
+    store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str
+) -> dict[str, Any]:
+    """The task's options with what the model and the data say to them; ValueError where they don't go together."""
+    return _remembered(
+        _options_key(store, fingerprint, task, options, model),
+        lambda: background.call(
+            "workbench.session:complete_options",
+            str(store.folder),
+            fingerprint,
+            task,
+            dict(options),
+            model,
+            None,
+            pool="estimate",
+        ),
+    )
+
+
+def is_checked(
+    store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str
+) -> bool:
+    """Whether `check_task_options` would answer at once."""
+    with _lock:
+        return _options_key(store, fingerprint, task, options, model) in _answers
+
+
+def first_batch(
+    store: Store,
+    fingerprint: str,
+    task: str,
+    options: Mapping[str, Any],
+    labels: Sequence[str],
+    model: str,
+    max_length: int,
+    batch_size: int,
+    seed: int,
+) -> dict[str, Any]:
+    """The first batch of a run as the model sees it."""
+    asked = [model, task, dict(options), fingerprint, list(labels), max_length, batch_size, seed]
+    key = canonical_json(["batch", str(store.folder), _stamp(model), asked])
+    return _remembered(
+        key,
+        lambda: background.call(
+            "workbench.first_batch:first_batch", str(store.folder), *asked, pool="estimate"
+        ),
+    )
+
+
 def methods_that_fit(store: Store, model: str, owner: str | None, task: str) -> dict[str, str | None]:
     """Method -> None, or why not."""
     key = _fit_key(store, model, owner, task)
@@ -123,19 +186,83 @@ def known_fit(store: Store, model: str, owner: str | None, task: str) -> dict[st
         return _answers.get(_fit_key(store, model, owner, task))
 
 
+def fit_as_found(
+    store: Store, model: str, owner: str | None, task: str, first: Sequence[str] = ()
+) -> Iterator[dict[str, str | None]]:
+    """What is known of each method so far, again whenever there is more, until all is known; `first` are asked first.
+
+    One search serves all who wait for the same answer, and goes on when nobody does.
+    """
+    known = known_fit(store, model, owner, task)
+    if known is not None:
+        yield known
+        return
+    key = _fit_key(store, model, owner, task)
+    with _lock:
+        search = _searches.get(key)
+        if search is None:
+            search = _searches[key] = _Search()
+            names = list(dict.fromkeys([*(n for n in first if n in registry.methods()), *registry.methods()]))
+            asked = (key, search, names, str(store.folder), model, task, owner)
+            threading.Thread(target=_look_for_fit, args=asked, daemon=True).start()
+    seen = -1
+    while True:
+        with search.news:
+            while not search.ended and len(search.reasons) <= seen:
+                search.news.wait()
+            found, ended = dict(search.reasons), search.ended
+        seen = len(found)
+        if search.error is not None:
+            raise search.error
+        yield found
+        if ended:
+            return
+
+
+@dataclass
+class _Search:
+    """Answers as they come, and the condition that tells of them."""
+
+    reasons: dict[str, str | None] = field(default_factory=dict)
+    error: Exception | None = None
+    ended: bool = False
+    news: threading.Condition = field(default_factory=threading.Condition)
+
+
+def _look_for_fit(
+    key: str, search: _Search, names: list[str], folder: str, model: str, task: str, owner: str | None
+) -> None:
+    try:
+        for found in fitting.fit_as_found(folder, model, task, names, owner=owner):
+            with search.news:
+                search.reasons |= found
+                search.news.notify_all()
+        _remember(key, {name: search.reasons[name] for name in registry.methods()})
+    except Exception as error:  # said to everyone who waits for the answer
+        search.error = error
+    finally:
+        with _lock:
+            _searches.pop(key, None)
+        with search.news:
+            search.ended = True
+            search.news.notify_all()
+
+
 def count_choices(
     store: Store, model: str, owner: str | None, choices: Sequence[Choice], task: str, labels: int
 ) -> list[dict[str, Any]]:
     """What each choice (method, all its options) would train; only those that were not asked before are counted."""
     keys = [_count_key(store, model, owner, choice, task, labels) for choice in choices]
-    with _lock:
-        found = {key: _answers[key] for key in keys if key in _answers}
-    missing = {key: choice for key, choice in zip(keys, choices) if key not in found}
-    if missing:
-        rows = _call("count_choices", str(store.folder), owner, model, list(missing.values()), task, labels)
-        found |= dict(zip(missing, rows))
-        for key in missing:
-            _remember(key, found[key])
+    with _counting:  # whoever comes second finds what the first has counted
+        with _lock:
+            found = {key: _answers[key] for key in keys if key in _answers}
+        missing = {key: choice for key, choice in zip(keys, choices) if key not in found}
+        if missing:
+            asked = list(missing.values())
+            rows = _call("count_choices", str(store.folder), owner, model, asked, task, labels)
+            found |= dict(zip(missing, rows))
+            for key in missing:
+                _remember(key, found[key])
     return [found[key] for key in keys]
 
 
@@ -148,6 +275,14 @@ def known_count(
 
 def _fit_key(store: Store, model: str, owner: str | None, task: str) -> str:
     return canonical_json(["fit", str(store.folder), model, _stamp(model), owner, task])
+
+
+def _options_key(
+    store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str
+) -> str:
+    return canonical_json(
+        ["options", str(store.folder), fingerprint, task, dict(options), model, _stamp(model)]
+    )
 
 
 def _count_key(store: Store, model: str, owner: str | None, choice: Choice, task: str, labels: int) -> str:

@@ -43,12 +43,15 @@ class Card:
 
 @dataclass(frozen=True)
 class CardGroup:
+    """`more` are cards that are folded away until asked for; a ticked one is counted where they are folded."""
+
     key: str
     title: str
     cards: tuple[Card, ...]
     sentence: str = ""
     family: str | None = None
     note: str = ""
+    more: tuple[Card, ...] = ()
 
 
 def card_grid(
@@ -108,8 +111,32 @@ def _group(group: CardGroup) -> Markup:
             '<span class="wb-space"></span><span class="wb-two wb-small">{}</span></div>'
         ).format(marker(group.family, 14) if group.family else "", group.title, group.sentence, group.note)
     return Markup(
-        '<section data-group="{}" role="group" aria-label="{}">{}<div class="wb-cards">{}</div></section>'
-    ).format(group.key, group.title, head, Markup("").join(_card(card) for card in group.cards))
+        '<section data-group="{}" role="group" aria-label="{}">{}<div class="wb-cards">{}</div>{}</section>'
+    ).format(
+        group.key,
+        group.title,
+        head,
+        Markup("").join(_card(card) for card in group.cards),
+        _folded(group) if group.more else "",
+    )
+
+
+def _folded(group: CardGroup) -> Markup:
+    """The browser keeps it open over redraws, and writes how many of them are ticked."""
+    usable = sum(not card.disabled for card in group.more)
+    cannot = len(group.more) - usable
+    return Markup(
+        '<details class="wb-more" data-more="{}"><summary><span>{}</span>'
+        '<span class="wb-muted wb-more-cannot">{}</span><span class="wb-more-ticked"></span></summary>'
+        '<div class="wb-cards">{}</div></details>'
+    ).format(
+        group.key,
+        Markup(
+            '<span class="wb-more-all">{}</span><span class="wb-more-usable">{}</span> more of this family'
+        ).format(len(group.more), usable),
+        f"{cannot} of them cannot run" if cannot else "",
+        Markup("").join(_card(card) for card in group.more),
+    )
 
 
 def _card(card: Card) -> Markup:

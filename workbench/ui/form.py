@@ -1,4 +1,4 @@
-"""A method's options as a form, drawn from its options class alone: nothing about an option is said here."""
+"""The options of a method or a task as a form, drawn from the options class alone: nothing about an option is said here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from workbench.method import Method
-from workbench.options import OptionFact
+from workbench.options import OptionFact, Options
 from workbench.ui.theme import page_file
 
 RATE = OptionFact(
@@ -25,6 +25,8 @@ RATE = OptionFact(
     None,
     False,
 )
+OWN = ""
+"""Chosen in place of a name: the reader writes a text."""
 _WIDE = 100
 """A range this many times as wide as its lower end gets a slider whose steps grow with the value."""
 
@@ -34,16 +36,61 @@ def draw_form(
 ) -> list[tuple[str, Any]]:
     """Draw every option inside the current block; returns (name, component) in the order of the class, the learning
     rate last. `modules` are the model's layers that a list of names may choose from."""
-    facts = method.options.facts()
-    values = method.options.from_dict(options).to_dict()
-    plain = [fact for fact in facts if not fact.advanced]
+    rate = method.learning_rate if learning_rate is None else learning_rate
+    drawn, more = draw_options(method.options, options, modules, between=(RATE, rate))
+    return [*drawn, (RATE.name, more)]
+
+
+def draw_options(
+    known: type[Options],
+    values: Mapping[str, Any],
+    modules: Sequence[str] = (),
+    *,
+    between: tuple[OptionFact, Any] | None = None,
+) -> tuple[list[tuple[str, Any]], Any]:
+    """Draw what is asked of an options class, the rare ones folded; returns (name, component) in the order of the class.
+    `between` is one more field before the fold, returned apart. An option with names has a second component for a text
+    of the reader's own."""
+    facts = asked_of(known)
+    given = known.from_dict(values).to_dict()
+    drawn: dict[str, list[Any]] = {}
+    for fact in facts:
+        if not fact.advanced:
+            drawn[fact.name] = _draw(fact, given[fact.name], modules)
+    more = draw_option(*between) if between else None
     folded = [fact for fact in facts if fact.advanced]
-    drawn = {fact.name: draw_option(fact, values[fact.name], modules) for fact in plain}
-    rate = draw_option(RATE, method.learning_rate if learning_rate is None else learning_rate)
     if folded:
         with gr.Accordion("More options", open=False, elem_classes="wb-fold"):
-            drawn |= {fact.name: draw_option(fact, values[fact.name], modules) for fact in folded}
-    return [*((fact.name, drawn[fact.name]) for fact in facts), (RATE.name, rate)]
+            drawn |= {fact.name: _draw(fact, given[fact.name], modules) for fact in folded}
+    return [(fact.name, component) for fact in facts for component in drawn[fact.name]], more
+
+
+def asked_of(known: type[Options]) -> tuple[OptionFact, ...]:
+    """The options that a form asks for."""
+    return tuple(fact for fact in known.facts() if not fact.derived)
+
+
+def _draw(fact: OptionFact, value: Any, modules: Sequence[str]) -> list[Any]:
+    if not fact.names:
+        return [draw_option(fact, value, modules)]
+    name, own = named_and_own(fact, value)
+    choices = [*((one, one) for one in fact.names), ("a text of my own", OWN)]
+    names = gr.Dropdown(choices, value=name, label=fact.name, info=fact.help, elem_classes="wb-option")
+    text = gr.Textbox(
+        own, label=f"{fact.name}: your own text", lines=4, max_length=4000, visible=name == OWN, elem_classes="wb-own-text"
+    )  # fmt: skip
+    names.change(show_own, names, text, queue=False, show_progress="hidden", api_visibility="private")
+    return [names, text]
+
+
+def show_own(name: str) -> Any:
+    """The field for a text of one's own, where that is chosen."""
+    return gr.Textbox(visible=name == OWN)
+
+
+def named_and_own(fact: OptionFact, value: Any) -> tuple[str, str]:
+    """What the two components of an option with names hold."""
+    return (value, "") if value in fact.names else (OWN, str(value))
 
 
 def draw_option(fact: OptionFact, value: Any, modules: Sequence[str] = ()) -> Any:
@@ -98,10 +145,30 @@ def read_option(fact: OptionFact, given: Any) -> Any:
 
 def read_form(method: Method, given: Sequence[Any]) -> tuple[dict[str, Any], float | None]:
     """Options and learning rate from what the form's components hold, in the order of `draw_form`."""
-    facts = method.options.facts()
-    options = {fact.name: read_option(fact, value) for fact, value in zip(facts, given)}
-    rate = given[len(facts)]
-    return options, None if rate in (None, "") else float(rate)
+    *options, rate = given
+    return read_options(method.options, options), None if rate in (None, "") else float(rate)
+
+
+def read_options(known: type[Options], given: Sequence[Any]) -> dict[str, Any]:
+    """Options from what the components of `draw_options` hold. A text of one's own that is still empty is the default."""
+    held = iter(given)
+    options: dict[str, Any] = {}
+    for fact in asked_of(known):
+        value = next(held)
+        if fact.names:
+            own = next(held)
+            value = (own or fact.default) if value == OWN else value
+        options[fact.name] = read_option(fact, value)
+    return options
+
+
+def held_by(known: type[Options], values: Mapping[str, Any]) -> list[Any]:
+    """What the components of `draw_options` hold for these values, in their order."""
+    given = known.from_dict(values).to_dict()
+    held: list[Any] = []
+    for fact in asked_of(known):
+        held += named_and_own(fact, given[fact.name]) if fact.names else [given[fact.name]]
+    return held
 
 
 def number_field(fact: OptionFact, value: Any) -> gr.HTML:

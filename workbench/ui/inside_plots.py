@@ -211,14 +211,11 @@ def _values(cells: Sequence[Cell]) -> list[float]:
 
 
 def _heat_cell(cell: Cell, edges: Sequence[float]) -> Markup:
-    return Markup('<td class="{}" title="{}">{}</td>').format(_classes(cell, edges), cell.tip, _words(cell))
+    return Markup('<td class="{}" title="{}">{}</td>').format(_class(cell, edges), cell.tip, _words(cell))
 
 
-def _classes(cell: Cell, edges: Sequence[float]) -> str:
-    if cell.value is None:
-        return "wb-none"
-    level = heat_level(cell.value, edges)
-    return f"wb-level-{level}" + (" wb-deep" if level == LEVELS - 1 else "")
+def _class(cell: Cell, edges: Sequence[float]) -> str:
+    return "wb-none" if cell.value is None else f"wb-level-{heat_level(cell.value, edges)}"
 
 
 def _words(cell: Cell) -> Markup:
@@ -235,7 +232,7 @@ def _outside_html(grid: Grid, edges: Sequence[float]) -> Markup:
         return Markup("")
     items = Markup("").join(
         Markup('<li title="{}"><span>{}</span><b class="{}">{}</b></li>').format(
-            cell.tip, name, _classes(cell, edges), _words(cell)
+            cell.tip, name, _class(cell, edges), _words(cell)
         )
         for name, cell in grid.outside
     )

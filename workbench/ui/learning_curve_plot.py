@@ -10,15 +10,16 @@ from typing import Any
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from workbench.curves import Line
+from workbench.curves import Line, spread
 from workbench.learning_curve import LearningCurve
 from workbench.metric import metric
 from workbench.ui.curve_table import plain_table
 from workbench.ui.families import family
 from workbench.ui.parts import format_score
-from workbench.ui.plots import curve_figure
+from workbench.ui.plots import INSIDE, LABEL_GAP, curve_figure
 
 MOST_TICKS = 7
+LEAST_SEEDS = 3
 
 
 def curve_plot(curve: LearningCurve) -> go.Figure:
@@ -31,8 +32,11 @@ def curve_plot(curve: LearningCurve) -> go.Figure:
         if trace.mode == "lines":
             trace.customdata = [round(10**x) for x in trace.x]
             trace.hovertemplate = f"<b>{trace.name}</b><br>%{{customdata:,}} rows: %{{y:.1f}}<extra></extra>"
+    # Each size gets its own mark below; the ones at the lines' ends would stand beside them.
+    figure.data = [trace for trace in figure.data if trace.mode == "lines"]
     _add_points(figure, curve.lines, scale)
     _widen(figure, curve, scale, share)
+    _name_again(figure, [*curve.lines, *curve.references], scale)
     ticks = _ticks(curve.sizes)
     figure.update_xaxes(
         tickvals=[math.log10(size) for size in ticks],
@@ -57,7 +61,8 @@ def curve_rows(curve: LearningCurve) -> Markup:
 
 def summary(curve: LearningCurve) -> str:
     """One sentence on how the picture came about."""
-    seeds = f"mean of {curve.seeds} seeds, whiskers 95 %" if curve.seeds > 1 else "one seed each"
+    whiskers = ", whiskers 95 %" if curve.seeds >= LEAST_SEEDS else ""
+    seeds = f"mean of {curve.seeds} seeds{whiskers}" if curve.seeds > 1 else "one seed each"
     return f"{len(curve.sizes)} sizes, the same validation and test rows; {seeds}"
 
 
@@ -70,14 +75,14 @@ def _add_points(figure: go.Figure, lines: Sequence[Line], scale: float) -> None:
     for place, line in enumerate(lines):
         drawn = family(line.family)
         error: dict[str, Any] | None = None
-        if line.high:
+        if _has_whiskers(line):
             error = {
                 "type": "data", "symmetric": False, "color": drawn.light, "thickness": 1.2, "width": 0,
                 "array": [_size(high - y, scale) for y, high in zip(line.y, line.high)],
                 "arrayminus": [_size(y - low, scale) for y, low in zip(line.y, line.low)],
             }  # fmt: skip
         # Whiskers of one size stand side by side: on one spot none could be read.
-        nudge = (place - (len(lines) - 1) / 2) * 0.012 * (1 if line.high else 0)
+        nudge = (place - (len(lines) - 1) / 2) * (0.012 if _has_whiskers(line) else 0)
         figure.add_scatter(
             x=[math.log10(max(x, 1.0)) + nudge for x in line.x], y=[y * scale for y in line.y], mode="markers",
             error_y=error, hoverinfo="skip", cliponaxis=False,
@@ -89,7 +94,7 @@ def _widen(figure: go.Figure, curve: LearningCurve, scale: float, share: bool) -
     """Room for whiskers, as far as they are no longer than the whole spread of the means."""
     low, high = figure.layout.yaxis.range
     room = (high - low) / 2
-    for line in curve.lines:
+    for line in filter(_has_whiskers, curve.lines):
         for bottom, top in zip(line.low, line.high):
             if not math.isnan(bottom):
                 low = max(min(low, bottom * scale), figure.layout.yaxis.range[0] - room)
@@ -97,6 +102,24 @@ def _widen(figure: go.Figure, curve: LearningCurve, scale: float, share: bool) -
     if share:
         low, high = max(low, 0.0), min(high, 100.5)
     figure.update_yaxes(range=[low, high])
+
+
+def _name_again(figure: go.Figure, lines: Sequence[Line], scale: float) -> None:
+    """The names at the lines' ends moved apart once more: the wider axis has brought them together."""
+    low, high = figure.layout.yaxis.range
+    last = max((line.x[-1] for line in lines), default=0.0)
+    ends = [line.y[-1] * scale for line in lines if line.x[-1] == last]
+    named = [
+        one for one in figure.layout.annotations if one.xref == "paper" and one.yref != "paper" and one.x == 1
+    ]
+    if len(named) == len(ends):
+        for one, y in zip(named, spread(ends, LABEL_GAP * (high - low) / INSIDE, low, high)):
+            one.y = y
+
+
+def _has_whiskers(line: Line) -> bool:
+    """Of two seeds they would be longer than any plot: the table says how long."""
+    return line.seeds >= LEAST_SEEDS and bool(line.high)
 
 
 def _ticks(sizes: Sequence[int]) -> list[int]:

@@ -13,10 +13,10 @@ from workbench.method import Method, card_parts
 from workbench.options import Options
 from workbench.presets import choice_label
 from workbench.sources import ModelCard
-from workbench.ui import parts
+from workbench.ui import parts, well_known
 from workbench.ui.cards import Card, CardGroup, Measure
 from workbench.ui.families import FAMILIES
-from workbench.ui.plan import Plan, entry_of, repeated, run_count, to_yaml
+from workbench.ui.plan import Plan, entry_of, method_of, repeated
 
 DECADES = 5
 """Bars of trained shares run from 0.001 % to 100 %."""
@@ -40,20 +40,33 @@ def trained_share(row: Mapping[str, Any] | None) -> float | None:
 
 
 def card_groups(plan: Plan, reasons: Reasons | None, counts: Counts, words: str = "") -> list[CardGroup]:
-    """One card per method, and one more for each repetition, by family. `reasons` is None while nobody knows."""
+    """One card per method, and one more for each repetition, by family: the well-known first, a long rest folded unless
+    words are searched for. `reasons` has the methods of which something is known."""
     wanted = words.casefold().split()
     groups = []
     for family in FAMILIES:
-        cards = []
+        first: list[Card] = []
+        rest: list[Card] = []
         methods = [one for one in registry.methods().values() if one.family == family.name]
-        for method in methods:
+        for method in sorted(methods, key=lambda one: well_known.order(one.name)):
+            text = f"{method.name} {method.title} {method.card} {family.title}".casefold()
+            if not all(word in text for word in wanted):
+                continue
             keys = [method.name, *(e["key"] for e in repeated(plan) if e["method"] == method.name)]
-            text = f"{method.name} {method.title} {method.sentence} {family.title}".casefold()
-            if all(word in text for word in wanted):
-                cards += [_card(plan, method, key, reasons, counts.get(key)) for key in keys]
-        if cards:
+            cards = [_card(plan, method, key, reasons, counts.get(key)) for key in keys]
+            (first if wanted or method.name in well_known.WELL_KNOWN else rest).extend(cards)
+        if not first or len(rest) == 1:
+            first, rest = [*first, *rest], []
+        if first:
             groups.append(
-                CardGroup(family.name, family.title, tuple(cards), family.sentence.rstrip("."), family.name)
+                CardGroup(
+                    family.name,
+                    family.title,
+                    tuple(first),
+                    family.sentence.rstrip("."),
+                    family.name,
+                    more=tuple(rest),
+                )
             )
     return groups
 
@@ -87,21 +100,42 @@ def unfit_task(method: Method, task: str) -> str | None:
     return f"Made for {', '.join(method.tasks)}; your task is {task}."
 
 
+def cannot_run(plan: Plan, reasons: Reasons | None) -> dict[str, str]:
+    """Ticked choices that this model or task can't take, each with the reason."""
+    found = {}
+    for entry in plan["choices"]:
+        method = registry.method(entry["method"])
+        if reason := (reasons or {}).get(method.name) or unfit_task(method, plan["task"]):
+            found[entry["key"]] = reason
+    return found
+
+
 def changed_words(method: Method, entry: Mapping[str, Any]) -> str:
     """What of a choice differs from the defaults: `r=4 on q_proj`."""
     rate = method.learning_rate if entry["learning_rate"] is None else entry["learning_rate"]
     return choice_label(method.name, entry["options"], rate).removeprefix(method.title).strip(" ,")
 
 
+def fitting(task: str, reasons: Reasons) -> list[str]:
+    """Methods that serve the task and against which nothing was found."""
+    return [n for n, method in registry.methods().items() if not reasons.get(n) and task in method.tasks]
+
+
+def finding_out(done: int, total: int, what: str) -> Markup:
+    """How far the search for what can run is; nothing once it is over."""
+    if done >= total:
+        return Markup("")
+    words = f"{what}: {done} of {total}"
+    return Markup('<div class="wb-finding" role="status"><span class="wb-note">{}</span>{}</div>').format(
+        words, parts.progress_bar(done / total, label=words)
+    )
+
+
 def title_line(plan: Plan, reasons: Reasons | None, words: str = "", found: int | None = None) -> Markup:
-    if reasons is None:
-        note = "Finding out which of them this model can take"
+    if reasons is None or len(reasons) < len(registry.methods()):
+        note = f"{len(registry.methods())} ways to fine-tune"
     else:
-        fits = [
-            name
-            for name, m in registry.methods().items()
-            if not reasons.get(name) and plan["task"] in m.tasks
-        ]
+        fits = fitting(plan["task"], reasons)
         cannot = len(registry.methods()) - len(fits)
         note = f"{len(fits)} can run on this model and data"
         note += f", {cannot} cannot and say{'s' if cannot == 1 else ''} why" if cannot else ""
@@ -118,7 +152,7 @@ def scale_note() -> Markup:
 
 
 def drawer_head(key: str) -> Markup:
-    method = registry.method(_method_name(key))
+    method = registry.method(method_of(key))
     again = key.removeprefix(method.name).removeprefix("-")
     return Markup(
         '<div class="wb-drawer-head">{}<h2>{}{}</h2><span class="wb-space"></span>{}'
@@ -129,10 +163,6 @@ def drawer_head(key: str) -> Markup:
         Markup(' <span class="wb-muted">no. {}</span>').format(again) if again else "",
         parts.chip(method.family),
     )
-
-
-def _method_name(key: str) -> str:
-    return key if key in registry.methods() else key.rpartition("-")[0]
 
 
 def drawer_card(method: Method) -> Markup:
@@ -174,61 +204,6 @@ def count_box(count: Mapping[str, Any] | None, head: bool = True) -> Markup:
     return Markup(
         '<div class="wb-count"><div class="wb-two wb-small">With these options</div><div class="wb-count-line">{}</div></div>'
     ).format(body)
-
-
-def plan_footer(plan: Plan, counts: Counts) -> Markup:
-    """What the button will queue, and the preset of it to keep."""
-    choices, seeds, runs = len(plan["choices"]), len(plan["seeds"]), run_count(plan)
-    product = Markup('<span class="wb-plan-product">{} method{} × {} seed{} = </span>{} run{}').format(
-        choices, "" if choices == 1 else "s", seeds, "" if seeds == 1 else "s", runs, "" if runs == 1 else "s"
-    )
-    facts = [("Plan", product if choices else "No method ticked yet")]
-    largest = _largest(plan, counts)
-    if largest:
-        facts.append(("Trains at most", largest))
-    if plan["data"] and plan["data"].get("fingerprint"):
-        facts.append(("On", str(plan["data"].get("title") or plan["data"]["source"])))
-    elif choices:
-        facts.append(("On", Markup('<span class="wb-muted">no data yet</span>')))
-    rows = Markup("").join(
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in facts
-    )
-    return Markup(
-        '<div class="wb-plan-line"><dl class="wb-plan-facts">{}</dl><span class="wb-space"></span>{}</div>'
-    ).format(rows, _save_button(plan))
-
-
-def _save_button(plan: Plan) -> Markup:
-    """Downloads what stands in it: no file is made on the server."""
-    if not plan["choices"]:
-        return Markup("")
-    try:
-        text = to_yaml(plan)
-    except ValueError as error:
-        return Markup(
-            '<button type="button" class="wb-button wb-button-secondary" disabled title="{}">Save as preset</button>'
-        ).format(str(error))
-    return Markup(
-        '<button type="button" class="wb-button wb-button-secondary" data-download="my-comparison.yaml" data-text="{}">'
-        "Save as preset</button>"
-    ).format(text)
-
-
-def _largest(plan: Plan, counts: Counts) -> Markup | None:
-    shares = [
-        (share, entry) for entry in plan["choices"] if (share := trained_share(counts.get(entry["key"])))
-    ]
-    if not shares or len(shares) < len(plan["choices"]):
-        return None
-    share, entry = max(shares, key=lambda pair: pair[0])
-    return Markup('{} <span class="wb-note">{}</span>').format(
-        parts.number(parts.format_share(share)), registry.method(entry["method"]).title
-    )
-
-
-def queue_label(plan: Plan) -> str:
-    runs = run_count(plan)
-    return f"Queue {runs} run{'' if runs == 1 else 's'}" if runs else "Queue runs"
 
 
 def model_cards(cards: Sequence[ModelCard], chosen: str) -> Markup:

@@ -1,21 +1,28 @@
-"""What the Methods tab shows of a plan in cards, drawer and footer: at once what is known, then what had to be counted."""
+"""What the Methods tab shows of a plan in cards, drawer and footer: at once what is known, then what had to be asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
 from workbench import registry
-from workbench.ui import asking, method_cards, parts
+from workbench.ui import asking, method_cards, parts, well_known
+from workbench.ui.asking import Choice
 from workbench.ui.cards import redraw
 from workbench.ui.context import PageContext, sentence_of
-from workbench.ui.live_plan import current_plan
+from workbench.ui.live_plan import MOST_PAGES, current_plan
+from workbench.ui.method_cards import Counts, Reasons
 from workbench.ui.owner import owner_of
 from workbench.ui.plan import Plan, method_of, ticked_keys, to_yaml
+from workbench.ui.plan_footer import plan_footer, queue_label
 
 Updates = dict[Any, Any]
+COUNTED_AT_ONCE = 8
+_turns: dict[str, int] = {}
+_turning = threading.Lock()
 LABELS = 2
 """Taken for counting while the data are not known: a head for two labels."""
 _COMMAND = (
@@ -28,6 +35,7 @@ def plan_outputs(context: PageContext, at: dict[str, Any]) -> list[Any]:
     names = (
         "grid",
         "title",
+        "finding",
         "footer",
         "queue",
         "count",
@@ -51,45 +59,73 @@ def counted(
     *,
     ticks: bool = True,
 ) -> Iterator[Updates]:
-    """Cards, drawer and footer of the newest plan: at once with what is known, then with what had to be asked.
+    """Cards, drawer and footer of the newest plan: at once with what is known, then with what had to be asked, as it comes.
 
-    Asking takes seconds in which the reader ticks on: what is drawn afterwards is the plan as it stands then. Without
-    `ticks` the boxes are left as the reader has them.
+    Asking takes seconds in which the reader ticks on: what is drawn afterwards is the plan as it stands then, and only by
+    the newest event of the page. Without `ticks` the boxes are left as the reader has them.
     """
     words = (words or "").strip()
     plan, owner = current_plan(plan, request), owner_of(request)
     store, model, task = context.store, plan["model"], plan["task"]
     labels = (plan["data"] or {}).get("labels") or LABELS
-    reasons = asking.known_fit(store, model, owner, task)
-    asked = _all_choices(plan)
-    counts = {
-        key: asking.known_count(store, model, owner, choice, task, labels) for key, choice in asked.items()
-    }
+    turn = _next_turn(request)
+
+    def known(newest: Plan) -> tuple[dict[str, Choice], Counts]:
+        asked = _all_choices(newest)
+        return asked, {
+            key: asking.known_count(store, model, owner, choice, task, labels)
+            for key, choice in asked.items()
+        }
+
+    reasons = asking.known_fit(store, model, owner, task) or {}
+    asked, counts = known(plan)
     yield _plan_updates(at, plan, opened, reasons, counts, words, ticks)
-    if reasons is not None and all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
+    if all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
         return
+    first = [method_of(opened), *(entry["method"] for entry in plan["choices"]), *well_known.HANDFUL]
     try:
-        reasons = asking.methods_that_fit(store, model, owner, task)
-        fitting = {key: choice for key, choice in asked.items() if not reasons.get(choice[0])}
-        rows = asking.count_choices(store, model, owner, list(fitting.values()), task, labels)
+        for reasons in asking.fit_as_found(
+            store, model, owner, task, [*first, *sorted(registry.methods(), key=well_known.order)]
+        ):
+            while True:
+                newest = current_plan(plan, request)
+                if (newest["model"], newest["task"]) != (model, task) or _turns.get(_page(request)) != turn:
+                    return  # whoever changed it draws it
+                asked, counts = known(newest)
+                yield _card_updates(at, newest, opened, reasons, counts, words)
+                missing = [
+                    choice
+                    for key, choice in asked.items()
+                    if counts[key] is None and choice[0] in reasons and not reasons[choice[0]]
+                ]
+                if not missing:
+                    break
+                asking.count_choices(store, model, owner, missing[:COUNTED_AT_ONCE], task, labels)
     except Exception as error:
+        yield {at["finding"]: ""}
         gr.Warning(f"What the methods train can’t be counted: {parts.join(sentence_of(error))}", duration=10)
         return
-    newest = current_plan(plan, request)
-    if (newest["model"], newest["task"]) != (model, task):
-        return  # whoever changed it draws it
-    known = dict(zip(fitting, rows))
-    counts = {
-        key: known.get(key) or asking.known_count(store, model, owner, choice, task, labels)
-        for key, choice in _all_choices(newest).items()
-    }
     yield _plan_updates(at, newest, opened, reasons, counts, words, ticks)
 
 
-def _all_choices(plan: Plan) -> dict[str, tuple[str, dict[str, Any]]]:
+def _page(request: gr.Request | None) -> str:
+    return str(getattr(request, "session_hash", None))
+
+
+def _next_turn(request: gr.Request | None) -> int:
+    """Which event of its page this is: an older one that is still under way stops drawing."""
+    with _turning:
+        page = _page(request)
+        _turns[page] = turn = _turns.pop(page, 0) + 1
+        while len(_turns) > MOST_PAGES:
+            del _turns[next(iter(_turns))]
+    return turn
+
+
+def _all_choices(plan: Plan) -> dict[str, Choice]:
     """Every card's key with its method and all its options."""
     keys = dict.fromkeys([*registry.methods(), *ticked_keys(plan), *plan["drafts"]])
-    found = {}
+    found: dict[str, Choice] = {}
     for key in keys:
         method, options = method_cards.options_of(plan, key)
         if plan["task"] in method.tasks:
@@ -101,21 +137,17 @@ def _plan_updates(
     at: dict[str, Any],
     plan: Plan,
     opened: str,
-    reasons: Mapping[str, str | None] | None,
-    counts: Mapping[str, Mapping[str, Any] | None],
+    reasons: Reasons,
+    counts: Counts,
     words: str,
     ticks: bool,
 ) -> Updates:
-    groups = method_cards.card_groups(plan, reasons, counts, words)
-    found = len({method_of(card.key) for group in groups for card in group.cards})
     method = registry.method(method_of(opened))
-    reason = (reasons or {}).get(method.name)
+    reason = reasons.get(method.name)
     count = {"reason": reason} if reason else counts.get(opened)
     return {
-        at["grid"]: redraw(groups, ticked=ticked_keys(plan) if ticks else None, opened=opened),
-        at["title"]: str(method_cards.title_line(plan, reasons, words, found)),
-        at["footer"]: str(method_cards.plan_footer(plan, counts)),
-        at["queue"]: gr.Button(method_cards.queue_label(plan), interactive=bool(plan["choices"])),
+        **_card_updates(at, plan, opened, reasons, counts, words, ticks),
+        at["queue"]: gr.Button(queue_label(plan), interactive=bool(plan["choices"])),
         at["count"]: str(method_cards.count_box(count)),
         at["drawer_head"]: str(method_cards.drawer_head(opened)),
         at["card_panel"]: str(method_cards.drawer_card(method)),
@@ -123,6 +155,29 @@ def _plan_updates(
         at["command"]: _COMMAND,
         at["again"]: gr.Button(f"Add {method.title} again, other options", interactive=not reason),
         at["take_out"]: gr.Button(visible=opened != method.name),
+    }
+
+
+def _card_updates(
+    at: dict[str, Any],
+    plan: Plan,
+    opened: str,
+    reasons: Reasons,
+    counts: Counts,
+    words: str,
+    ticks: bool = False,
+) -> Updates:
+    """What changes while reasons and counts arrive."""
+    groups = method_cards.card_groups(plan, reasons, counts, words)
+    found = len({method_of(card.key) for group in groups for card in (*group.cards, *group.more)})
+    names = registry.methods()
+    usable = [name for name in reasons if not reasons[name] and plan["task"] in names[name].tasks]
+    ready = len(reasons) - sum(1 for name in usable if counts.get(name) is None)
+    return {
+        at["grid"]: redraw(groups, ticked=ticked_keys(plan) if ticks else None, opened=opened),
+        at["title"]: str(method_cards.title_line(plan, reasons, words, found)),
+        at["finding"]: str(method_cards.finding_out(ready, len(names), "Trying the methods on this model")),
+        at["footer"]: str(plan_footer(plan, counts, reasons)),
     }
 
 

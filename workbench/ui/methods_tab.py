@@ -62,7 +62,9 @@ def build(context: PageContext) -> Tab:
         owner = owner_of(request)
         # Ticks are drawn at once and not again: what is asked below takes seconds, in which the reader ticks on.
         # The cards go with them: what a tab is told before it is first shown takes the place of what it was built with.
-        start[at["grid"]] = redraw(method_cards.card_groups(plan, None, {}, words), ticked=ticked_keys(plan))
+        start[at["grid"]] = redraw(
+            method_cards.card_groups(plan, None, {}, words or ""), ticked=ticked_keys(plan)
+        )
         yield start | model_panel.model_updates(context, at, plan, owner)
         asking.known_modules(context.store, plan["model"], owner, plan["task"])
         yield {at["opened"]: first, at["form_of"]: drawer.form_of(plan, first)}

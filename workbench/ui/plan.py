@@ -1,7 +1,8 @@
-"""The reader's plan, as plain JSON that the browser keeps: data, model, ticked methods, seeds, setting. Pure functions.
+"""The reader's plan, as plain JSON that the browser keeps: task, data, model, ticked methods, seeds, setting. Pure functions.
 
 {"data": {arguments of data.prepare, "title", "fingerprint", "labels", "rows"} or None, "task", "model",
- "choices": [{"key", "method", "options", "learning_rate"}], "drafts": the same by key, "seeds": [..], "setting": {..}}
+ "choices": [{"key", "method", "options", "learning_rate"}], "drafts": the same by key, "seeds": [..], "setting": {..},
+ "task_options": {task: {option: value, where it differs from the default}}}
 
 A choice's key is its method's name; the same method again gets "lora-2". Drafts are options changed before ticking.
 """
@@ -14,7 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench import presets, registry
-from workbench.options import unknown_names
+from workbench.data import data_task
+from workbench.options import Options, unknown_names
 from workbench.presets import DATA_KEYS, SETTING_KEYS, MethodChoice, Preset
 from workbench.sources import embedded
 from workbench.spec import Budget, DataSpec, Setting
@@ -24,6 +26,8 @@ Plan = dict[str, Any]
 DATA_FACTS = ("title", "fingerprint", "labels", "rows")
 MOST_SEEDS = 20
 NAME = "my-comparison"
+_TWO_COLUMNS = ("prompt_completion", "pairs")
+"""Formats whose text and label columns mean the same to every task: what is read, and what is to come."""
 
 
 def empty_plan() -> Plan:
@@ -36,6 +40,7 @@ def empty_plan() -> Plan:
         "drafts": {},
         "seeds": [0],
         "setting": {},
+        "task_options": {},
     }
 
 
@@ -48,6 +53,7 @@ def checked_plan(value: Any) -> Plan:
         plan["model"] = value["model"].strip()
     if value.get("task") in registry.tasks():
         plan["task"] = value["task"]
+    plan["task_options"] = _checked_task_options(value.get("task_options"))
     plan["data"] = _checked_data(value.get("data"))
     plan["choices"] = _checked_choices(value.get("choices"))
     drafts = value.get("drafts")
@@ -112,10 +118,6 @@ def tick_methods(plan: Plan, methods: Iterable[str]) -> Plan:
     return with_ticks(plan, [*ticked_keys(plan), *methods])
 
 
-def workshop_five() -> list[str]:
-    return [chosen.method for chosen in presets.load("workshop").methods]
-
-
 def change_options(plan: Plan, key: str, options: Mapping[str, Any], learning_rate: float | None) -> Plan:
     """New options for a choice, or for a draft where it is not ticked. ValueError when the method refuses them."""
     entry = entry_of(plan, key)
@@ -156,6 +158,45 @@ def repeated(plan: Plan) -> list[dict[str, Any]]:
     """Choices and drafts beyond the first of their method: each gets a card of its own."""
     every = (*plan["choices"], *plan["drafts"].values())
     return [entry for entry in every if entry["key"] != entry["method"]]
+
+
+def change_task(plan: Plan, task: str) -> Plan:
+    """Another task on the same data, as far as they make sense there. What only the other task can read is left out: how
+    its rows are given, its roles, repairs that this task does not know, and further data mixed in."""
+    registry.task(task)
+    plan = copy.deepcopy(plan)
+    if task == plan["task"]:
+        return plan
+    data = plan["data"]
+    if data is not None:
+        left_out = ["columns", "fill", "mix", "augment", "fingerprint", "labels", "rows"]
+        if data.pop("format", None) not in (None, *_TWO_COLUMNS):
+            left_out += ["text", "label"]
+        known = data_task(task).fixes
+        fixes = [fix for fix in data.pop("fixes", None) or () if fix in known]
+        kept = {name: value for name, value in data.items() if name not in left_out}
+        plan["data"] = kept | ({"fixes": fixes} if fixes else {})
+    return {**plan, "task": task}
+
+
+def task_options_of(plan: Plan) -> dict[str, Any]:
+    """What the plan says of its task's own options; the others have their defaults."""
+    return dict(plan["task_options"].get(plan["task"], {}))
+
+
+def change_task_options(plan: Plan, values: Mapping[str, Any]) -> Plan:
+    """New values for options of the plan's task; ValueError in the words of the options class."""
+    known = registry.task(plan["task"]).options
+    options = known.from_dict(task_options_of(plan) | dict(values))
+    plan = copy.deepcopy(plan)
+    plan["task_options"][plan["task"]] = _said(options)
+    return plan
+
+
+def _said(options: Options) -> dict[str, Any]:
+    """What differs from the defaults and is not the workbench's own to fill in."""
+    derived = {fact.name for fact in options.facts() if fact.derived}
+    return {name: value for name, value in options.changed().items() if name not in derived}
 
 
 def change_setting(plan: Plan, name: str, value: Any) -> Plan:
@@ -227,6 +268,7 @@ def from_preset(preset: Preset) -> Plan:
     """A plan that does what the preset does; its data are not read yet."""
     plan = empty_plan()
     plan |= {"task": preset.task, "model": preset.model, "seeds": list(preset.seeds)}
+    plan = change_task_options(plan, preset.task_options)
     plan["data"] = json.loads(json.dumps({**preset.data, "title": str(preset.data["source"])}, default=list))
     seen: dict[str, int] = {}
     for chosen in preset.methods:
@@ -260,6 +302,7 @@ def _preset(plan: Plan, entries: Sequence[Mapping[str, Any]], data: Mapping[str,
         methods=chosen,
         seeds=tuple(plan["seeds"]),
         setting=setting,
+        task_options=task_options_of(plan),
     )
     return presets.from_values(presets.to_values(made), name=NAME)
 
@@ -291,6 +334,17 @@ def _checked_choices(values: Any) -> list[dict[str, Any]]:
             continue
         kept[key] = _entry(key, str(method), options, rate)
     return list(kept.values())
+
+
+def _checked_task_options(value: Any) -> dict[str, dict[str, Any]]:
+    kept = {}
+    for task, options in value.items() if isinstance(value, Mapping) else ():
+        if task in registry.tasks() and isinstance(options, Mapping):
+            try:
+                kept[str(task)] = _said(registry.task(task).options.from_dict(options))
+            except (ValueError, TypeError):
+                continue
+    return kept
 
 
 def _checked_data(value: Any) -> dict[str, Any] | None:
