@@ -40,11 +40,11 @@ def test_each_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, store: Store
 
     asked = []
 
-    def answer(store, run_ids, text, *, with_base, options):
-        asked.append((list(run_ids), text, with_base))
-        return [{"run_id": "base"}, {"run_id": run_ids[0]}] if with_base else [{"run_id": run_ids[0]}]
+    def answer(store, run_ids, text, *, with_base, with_runs, options):
+        asked.append((list(run_ids), text, with_base, with_runs))
+        return [{"run_id": "base"}] * with_base + [{"run_id": run_ids[0]}] * with_runs
 
     monkeypatch.setattr(inference, "answer", answer)
     assert side_by_side.ask(str(store.folder), "base", "abc", "good") == {"run_id": "base"}
     assert side_by_side.ask(str(store.folder), "abc", "abc", "good") == {"run_id": "abc"}
-    assert asked == [(["abc"], "good", True), (["abc"], "good", False)]
+    assert asked == [(["abc"], "good", True, False), (["abc"], "good", False, True)]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench import registry
-from workbench.metric import COLUMNS
+from workbench.metric import COLUMNS, metric
 from workbench.result import Result, Run
 from workbench.spec import Setting, canonical_json
 from workbench.statistics import (
@@ -142,11 +142,11 @@ def comparison(
         except KeyError:
             raise LookupError(f"no setting begins with {setting_id!r}; `workbench runs` lists them") from None
     runs = store.runs(setting_id=setting.id, owner=owner, ids=run_ids)
-    metric = judged_by(setting)
+    score = judged_by(setting)
     records = reference_records(store, setting)
     references = tuple(_reference_row(record) for record in records)
     outcomes = {run.id: _row_marks(store, run) for run in runs if run.state == "finished"}
-    rows = sorted(_rows(runs), key=lambda row: _best_first(row, metric))
+    rows = sorted(_rows(runs), key=lambda row: _best_first(row, score))
     rows, verdicts = _judged(rows, outcomes, runs, records, references, setting)
     return Comparison(setting, tuple(runs), tuple(rows), references, tuple(verdicts), tuple(records))
 
@@ -342,7 +342,7 @@ def _judged(
     lettered = _with_letters(rows, scored, adjusted)
     labels = {row.key: row.label for row in (*rows, *references)}
     verdicts = [
-        _verdict(pair, pairs[pair], adjusted.get(pair), labels)
+        _verdict(pair, pairs[pair], adjusted.get(pair), labels, _unit(judged_by(setting)))
         for pair in _worth_saying(pairs, scored, references, registry.task(setting.task).yardstick)
     ]
     return lettered, verdicts
@@ -398,7 +398,11 @@ def _worth_saying(
 
 
 def _verdict(
-    pair: tuple[str, str], found: Difference, adjusted: float | None, labels: Mapping[str, str]
+    pair: tuple[str, str],
+    found: Difference,
+    adjusted: float | None,
+    labels: Mapping[str, str],
+    unit: str,
 ) -> Verdict:
     first, second = labels[pair[0]], labels[pair[1]]
     each = "" if pair[1] in REFERENCES else " each"
@@ -411,7 +415,7 @@ def _verdict(
             *pair,
             "cannot_tell",
             found,
-            f"Cannot tell {first} from {second}: {points:.1f} points apart with one seed{each}.",
+            f"Cannot tell {first} from {second}: {points:.1f} {unit} apart with one seed{each}.",
             f"{rows[0].upper()}{rows[1:]}; one seed says nothing of how much luck is in it. Two more seeds would.",
             2,
         )
@@ -419,7 +423,7 @@ def _verdict(
     if adjusted < ERROR_BARS:
         word, kind = ("beats", "beats") if found.mean > 0 else ("loses to", "loses")
         return Verdict(
-            first, second, *pair, kind, found, f"{first} {word} {second} by {points:.1f} points.", bounds
+            first, second, *pair, kind, found, f"{first} {word} {second} by {points:.1f} {unit}.", bounds
         )
     # Holm asks more of each of many comparisons: the advice is for that stricter level.
     stricter = max(1.0, adjusted / found.p) if found.p else 1.0
@@ -442,10 +446,15 @@ def _verdict(
         *pair,
         "cannot_tell",
         found,
-        f"Cannot tell {first} from {second}: {points:.1f} points apart.",
+        f"Cannot tell {first} from {second}: {points:.1f} {unit} apart.",
         detail,
         seeds,
     )
+
+
+def _unit(score: str) -> str:
+    """Of a difference: points of the score that is meant. Accuracy's need no name."""
+    return "points" if score == "accuracy" else f"{metric(score).title} points"
 
 
 def _summary(row: Row) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""Reference rows of a generation table, without deep learning: copy the completion of the training prompt most like the
-one that is asked, or always say the most frequent completion."""
+"""Reference rows of a generation table: copy the completion of the most alike training prompt, or say the most frequent
+one. They need no deep learning, and show whether fine-tuning pays at all."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from workbench.templates import end_ids
 
 NOT_LEARNT = -100
 READ_BATCH = 32
+_stopping: ContextVar[Callable[[], bool] | None] = ContextVar("stopping", default=None)
 # Long enough for a pace, short enough to be measured on every run.
 TIMED_TOKENS = 16
 
@@ -106,6 +108,29 @@ def answers(live: Live, rows: Sequence[Encoded]) -> list[Outcome]:
     return found
 
 
+@contextlib.contextmanager
+def stopped_when(asked: Callable[[], bool]) -> Iterator[None]:
+    """Meanwhile answers end after the token at which `asked()` becomes true, and keep what they have said so far."""
+    token = _stopping.set(asked)
+    try:
+        yield
+    finally:
+        _stopping.reset(token)
+
+
+def _stopping_criteria() -> Any:
+    from transformers import StoppingCriteriaList
+
+    asked = _stopping.get()
+    if asked is None:
+        return None
+
+    def stop(ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        return torch.full((len(ids),), asked(), device=ids.device)
+
+    return StoppingCriteriaList([stop])  # type: ignore[list-item]
+
+
 def generate(
     live: Live,
     batch: Batch,
@@ -144,6 +169,7 @@ def generate(
             use_cache=True,
             eos_token_id=ends,
             pad_token_id=evaluate.pad_id(live.model),
+            stopping_criteria=_stopping_criteria(),
             streamer=streamer,
         )
     return [ids[inputs["input_ids"].shape[1] :] for ids in found.tolist()]

@@ -90,9 +90,10 @@ def answer(
     text: str,
     *,
     with_base: bool = True,
+    with_runs: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> list[Answer]:
-    """An answer per run, in order, and one per base model before them.
+    """An answer per run, in order, and one per base model before them; without runs, of their bases alone.
 
     Each has run_id (`base` for a base model), model, label, probabilities by label, ms, live, truncated and reason:
     where reason is not None, it says in one sentence why there is no answer. A generated answer has text, tokens and
@@ -109,7 +110,9 @@ def answer(
         bases.setdefault(_base_key(store, run.spec.setting), run)
     if with_base:
         answers += [_safely(_base_answer, store, run, text, options, "base") for run in bases.values()]
-    return answers + [_safely(_run_answer, store, run, text, options, run.id) for run in runs]
+    if with_runs:
+        answers += [_safely(_run_answer, store, run, text, options, run.id) for run in runs]
+    return answers
 
 
 def _checked_options(setting: Setting, options: Mapping[str, Any] | None) -> None:

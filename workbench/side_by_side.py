@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from workbench.store import Store
@@ -12,20 +14,34 @@ REFERENCES = (TFIDF, "nearest")
 
 
 def ask(
-    store_folder: str, who: str, run_id: str, text: str, options: Mapping[str, Any] | None = None
+    store_folder: str,
+    who: str,
+    run_id: str,
+    text: str,
+    options: Mapping[str, Any] | None = None,
+    stop_file: str = "",
 ) -> dict[str, Any]:
     """The answer of the run, of its base (`who` is "base"), or of the reference of its task ("tfidf" or "nearest").
 
-    `options` change how the task answers: the decoding of a generated text.
+    `options` change how the task answers: the decoding of a generated text. Once `stop_file` exists the answer ends
+    where it is.
     """
-    from workbench.inference import answer
-
     store = Store(store_folder)
     if who in REFERENCES:
         return _reference_answer(store, run_id, text)
-    if who == BASE:
-        return answer(store, [run_id], text, with_base=True, options=options)[0]
-    return answer(store, [run_id], text, with_base=False, options=options)[0]
+    from workbench.inference import answer
+
+    of_base = who == BASE
+    with _stoppable(stop_file):
+        return answer(store, [run_id], text, with_base=of_base, with_runs=not of_base, options=options)[0]
+
+
+def _stoppable(stop_file: str) -> contextlib.AbstractContextManager[None]:
+    if not stop_file:
+        return contextlib.nullcontext()
+    from workbench import generating
+
+    return generating.stopped_when(Path(stop_file).exists)
 
 
 def _reference_answer(store: Store, run_id: str, text: str) -> dict[str, Any]:

@@ -39,6 +39,14 @@ def _any_model(config: Any, title: str) -> None:
     return None
 
 
+def _as_they_are(rows: Sequence[Encoded], max_length: int) -> list[Encoded]:
+    return list(rows)
+
+
+def _no_drift(live: Live, start: Live, rows: Sequence[Encoded]) -> dict[str, Any]:
+    return {}
+
+
 def _no_notes(options: Any, rows: Mapping[str, Sequence[Encoded]]) -> tuple[str, ...]:
     return ()
 
@@ -51,11 +59,12 @@ class Task:
     fills in what only the model or the data can say, and raises ValueError where the two don't go together.
     `model_class` is the transformers Auto class; `check_model(config, title)` raises Unsuitable for what can't serve.
     `judged_by(options)` names the metric that the table ranks by and the paired tests compare, `marks` its value on
-    each row; `chosen_by(options)` the one that picks the checkpoint on the validation part.
+    each row, the more the better; `chosen_by(options)` the one that picks the checkpoint on the validation part.
 
     Tokens: `encode(tokenizer, rows, labels, max_length, options, room)` gives dicts with input_ids, attention_mask,
     labels and truncated, without padding; `room` is how many tokens the model takes altogether. `collate(rows, pad_id)`
-    makes a training batch of them. `cut_note(part, rows, max_length)` says what was cut, or is empty.
+    makes a training batch of them. `cut_note(part, rows, max_length)` says what was cut, or is empty. Where rows are not
+    what is trained on, `pack(rows, max_length)` makes of the training part what is.
 
     Learning: `loss(logits, labels, count, label_smoothing)` is the sum over what is learnt, divided by `count`.
 
@@ -64,7 +73,8 @@ class Task:
     `details(outcomes, labels)` further fields of Result, `notes(options, encoded parts)` what the reader must know.
 
     Measuring: `probes(rows, pad_id)` are typical inputs, one to a batch; `logits(live, batch)` one line of numbers per
-    row; `timed(live, batches)` a function that answers the i-th and may return times of its own.
+    row; `timed(live, batches)` a function that answers the i-th and may return times of its own. `drift(live, start, rows)`
+    gives fields of Result that need the base beside the trained model; its metrics are added to those of the test part.
 
     Asking: `ask_batch(live, text, max_length, room)` is one text as a batch and whether it was cut;
     `answer(live, batch)` what the model says of it; `silence` the same keys where it can't say anything.
@@ -107,3 +117,5 @@ class Task:
     complete: Callable[[Any, Any, Mapping[str, Sequence[Row]]], Any] = _complete
     check_model: Callable[[Any, str], None] = _any_model
     notes: Callable[[Any, Mapping[str, Sequence[Encoded]]], tuple[str, ...]] = _no_notes
+    pack: Callable[[Sequence[Encoded], int], list[Encoded]] = _as_they_are
+    drift: Callable[[Live, Live, Sequence[Encoded]], dict[str, Any]] = _no_drift

@@ -1,7 +1,7 @@
 """(IA)³ trained the T-Few way: besides learning the right answer, the model learns that other answers are wrong.
 
 **Use it** for short answers with few examples: question, then one of a handful of things to say.
-**Costs** (IA)³'s few weights, but each step also reads wrong_answers more texts for every row; folded in, it costs nothing when answering.
+**Costs** (IA)³'s few weights, but each step also reads wrong_answers more texts for every row: some four times the time and memory; folded in, it costs nothing when answering.
 **Watch** data whose answers are all alike or all long: wrong answers teach little there. Liu et al. take the wrong ones from the task's own list of choices; here they are other rows' answers from the same batch, so a batch needs different answers.
 """
 
@@ -70,8 +70,10 @@ def token_log_probabilities(
     logits: torch.Tensor, ids: torch.Tensor, learnt: torch.Tensor
 ) -> list[torch.Tensor]:
     """For each row the log-probability of each token that is learnt, given all before it."""
-    every = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
-    return [row[keep] for row, keep in zip(every, learnt[:, 1:])]
+    keep = learnt[:, 1:]
+    # Only where something is learnt: a softmax over the vocabulary is the largest thing in a step.
+    picked = logits[:, :-1][keep].float().log_softmax(-1).gather(-1, ids[:, 1:][keep][:, None])[:, 0]
+    return list(picked.split(keep.sum(1).tolist()))
 
 
 def unlikelihood(wrong: Sequence[torch.Tensor], owners: Sequence[int], rows: int) -> torch.Tensor:

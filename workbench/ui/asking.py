@@ -144,9 +144,7 @@ def check_task_options(
     )
 
 
-def is_checked(
-    store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str
-) -> bool:
+def is_checked(store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str) -> bool:
     """Whether `check_task_options` would answer at once."""
     with _lock:
         return _options_key(store, fingerprint, task, options, model) in _answers
@@ -277,9 +275,7 @@ def _fit_key(store: Store, model: str, owner: str | None, task: str) -> str:
     return canonical_json(["fit", str(store.folder), model, _stamp(model), owner, task])
 
 
-def _options_key(
-    store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str
-) -> str:
+def _options_key(store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str) -> str:
     return canonical_json(
         ["options", str(store.folder), fingerprint, task, dict(options), model, _stamp(model)]
     )

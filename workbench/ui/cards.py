@@ -144,7 +144,9 @@ def _card(card: Card) -> Markup:
     classes += f" {find_family(card.family).css_class}" if card.family else ""
     body = _measures(card.measures, card.family)
     if card.disabled:
-        body = Markup('<div class="wb-why">{}<span>{}</span></div>').format(icon("no", 13), card.disabled)
+        body = Markup('<div class="wb-why">{0}<span title="{1}">{1}</span></div>').format(
+            icon("no", 13), card.disabled
+        )
     spoken = ". ".join(text for text in (card.sentence, card.disabled, card.note) if text)
     return Markup(
         '<div class="{classes}" data-key="{key}"><div class="wb-pick-head">'

@@ -9,8 +9,7 @@ from markupsafe import Markup
 from workbench.curves import Line, Point
 from workbench.metric import metric
 from workbench.result import Run
-from workbench.ui.parts import format_score
-from workbench.ui.shown import in_words
+from workbench.ui.shown import head_of, in_sentence, in_words, plain_figure
 
 
 def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Markup:
@@ -34,18 +33,19 @@ def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: st
 def curve_table(runs: Sequence[Run], losses: Sequence[Line], scores: Sequence[Line], score: str) -> Markup:
     """Each run's last loss and its best validation score."""
     last = {line.key: line.y[-1] for line in losses}
-    best = {line.key: max(line.y) for line in scores}
+    pick = min if metric(score).better == "lower" else max
+    best = {line.key: pick(line.y) for line in scores}
     rows = [
         (
             f"{run.label} seed {run.spec.seed}",
             run.state,
             f"{run.step:,}" if run.step else "",
             f"{last[run.id]:.3f}" if run.id in last else "",
-            format_score(best.get(run.id)),
+            plain_figure(best.get(run.id), score),
         )
         for run in runs
     ]
-    title = f"Best validation {metric(score).title.lower()}, %"
+    title = f"Best validation {in_sentence(score)}" + (", %" if "%" in head_of(score) else "")
     return plain_table(("Run", "State", "Step", "Last loss", title), rows, "The curves in figures")
 
 
@@ -54,25 +54,27 @@ def scatter_table(points: Sequence[Point], column: str, score: str) -> Markup:
         (
             point.label,
             in_words(point.x, column),
-            format_score(point.y),
-            f"{format_score(point.low)} to {format_score(point.high)}" if point.low is not None else "",
+            plain_figure(point.y, score),
+            f"{plain_figure(point.low, score)} to {plain_figure(point.high, score)}"
+            if point.low is not None
+            else "",
             "yes" if point.on_front else "",
         )
         for point in sorted(points, key=lambda point: -point.y)
     ]
-    heads = ("Method", metric(column).title, f"{metric(score).title}, %", "95 % interval", "On the front")
+    heads = ("Method", metric(column).title, head_of(score), "95 % interval", "On the front")
     return plain_table(
-        heads, rows, f"{metric(score).title} and {metric(column).title.lower()} of each method"
+        heads, rows, f"{metric(score).title} and {in_sentence(column)} of each method"
     )
 
 
-def learning_table(lines: Sequence[Line], x_title: str) -> Markup:
-    """The mean score at each evaluation."""
+def learning_table(lines: Sequence[Line], x_title: str, score: str) -> Markup:
+    """The mean validation score at each evaluation."""
     places = sorted({x for line in lines for x in line.x})
     places = places[:: max(1, len(places) // 8)]
     rows = []
     for line in lines:
         known = dict(zip(line.x, line.y))
-        rows.append((line.label, *(format_score(known.get(place)) for place in places)))
+        rows.append((line.label, *(plain_figure(known.get(place), score) for place in places)))
     heads = ("Method", *(f"{x_title} {place:g}" for place in places))
-    return plain_table(heads, rows, "Mean validation score of each method on the way, in percent")
+    return plain_table(heads, rows, f"Mean validation {in_sentence(score)} of each method on the way")

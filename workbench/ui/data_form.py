@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
+from workbench.data import data_task
 from workbench.spec import DataSpec, Setting
 from workbench.ui.plan import Plan, change_setting, setting_value
+from workbench.ui.task_switch import ROLES as ROLE_TITLES
 
 ENCODINGS = (
     ("Found by itself", ""),
@@ -20,10 +23,23 @@ ENCODINGS = (
     ("Japanese (shift_jis)", "shift_jis"),
     ("Korean (euc-kr)", "euc-kr"),
 )
+ROLES = ("input", "references", "kind", "answer", "system")
+"""Columns beyond the two main ones that rows of free text may have."""
 ORDER = (
-    "text", "label", "encoding", "validation_share", "test_share", "split_seed", "max_length",
+    "format", "text", "label", *(f"role_{role}" for role in ROLES), "encoding", "validation_share", "test_share", "split_seed", "max_length",
     "train_rows", "validation_rows", "test_rows",
 )  # fmt: skip
+_TITLES = {
+    True: {"text": "Text column", "label": "Label column"},
+    False: {"text": "Prompt or conversation column", "label": "Completion column"},
+}
+_ROLE_WORDS = {
+    "input": "Joined to the prompt, below it.",
+    "references": "Further answers that count as right.",
+    "kind": "Kinds of rows, scored apart.",
+    "answer": "The bare answer, such as a number.",
+    "system": "What the model is told before the prompt.",
+}
 _SPLIT_DEFAULTS = {name: getattr(DataSpec, name) for name in ("validation_share", "test_share", "split_seed")}
 
 
@@ -33,6 +49,9 @@ def draw_form(at: dict[str, Any]) -> None:
         "more"
     ]:
         with gr.Row(elem_classes="wb-fields"):
+            at["format"] = gr.Dropdown(
+                [], label="Format", info="How a row holds question and answer.", visible=False
+            )
             at["text"] = gr.Dropdown([], label="Text column", info="What the model reads.")
             at["label"] = gr.Dropdown([], label="Label column", info="What it shall answer.")
             at["encoding"] = gr.Dropdown(
@@ -41,6 +60,9 @@ def draw_form(at: dict[str, Any]) -> None:
                 label="Encoding",
                 info="How the file writes letters. Only asked when unclear.",
             )
+        with gr.Row(elem_classes="wb-fields", visible=False) as at["roles"]:
+            for role in ROLES:
+                at[f"role_{role}"] = gr.Dropdown([], label=role_title(role), info=_ROLE_WORDS[role])
         with gr.Row(elem_classes="wb-fields"):
             at["validation_share"] = gr.Number(
                 DataSpec.validation_share,
@@ -79,10 +101,24 @@ def field_updates(at: dict[str, Any], plan: Plan, report: dict[str, Any]) -> dic
     """What the form shows for a plan: what was chosen, else what the doctor took."""
     data = plan["data"]
     columns = list(report["columns"])
+    titles = _TITLES[plan["task"] == "classification"]
     updates: dict[Any, Any] = {
-        at[name]: gr.Dropdown(choices=columns, value=data.get(name) or report[name])
+        at[name]: gr.Dropdown(
+            choices=columns, value=data.get(name) or report[name] or None, label=titles[name]
+        )
         for name in ("text", "label")
     }
+    formats = [(title, name) for name, title in data_task(plan["task"]).formats.items()]
+    updates[at["format"]] = gr.Dropdown(
+        choices=[("Found by itself", ""), *formats], value=data.get("format") or "", visible=len(formats) > 1
+    )
+    taken = (report.get("format") or {}).get("columns") or {}
+    updates[at["roles"]] = gr.Row(visible=bool(formats))
+    for role in ROLES:
+        value = (data.get("columns") or {}).get(role) or taken.get(role) or ""
+        updates[at[f"role_{role}"]] = gr.Dropdown(
+            choices=[("Found by itself", ""), *((name, name) for name in columns)], value=value
+        )
     updates[at["encoding"]] = data.get("encoding") or ""
     updates |= {at[name]: data.get(name, default) for name, default in _SPLIT_DEFAULTS.items()}
     updates |= {at[f"{part}_rows"]: data.get(f"{part}_rows") for part in ("train", "validation", "test")}
@@ -90,13 +126,15 @@ def field_updates(at: dict[str, Any], plan: Plan, report: dict[str, Any]) -> dic
     return updates
 
 
-def with_fields(plan: Plan, values: dict[str, Any]) -> Plan:
-    """The plan with what stands in the fields; what is as it would be anyway is left out. ValueError says what is wrong."""
+def with_fields(plan: Plan, values: dict[str, Any], report: Mapping[str, Any] | None = None) -> Plan:
+    """The plan with what stands in the fields; what is as it would be anyway is left out, so are columns that the doctor
+    took by itself. ValueError says what is wrong."""
     if plan["data"] is None:
         raise ValueError("Choose data first.")
+    values = {**values, **_chosen_columns(plan["data"], values, report or {})}
     plan = change_setting(plan, "max_length", _whole(values.pop("max_length"), "Longest input"))
     data = dict(plan["data"])
-    for name in ("text", "label", "encoding"):
+    for name in ("text", "label", "encoding", "format", "columns"):
         data[name] = values.get(name) or None
     for name in ("validation_share", "test_share"):
         data[name] = _SPLIT_DEFAULTS[name] if values.get(name) is None else float(values[name])
@@ -106,6 +144,29 @@ def with_fields(plan: Plan, values: dict[str, Any]) -> Plan:
         data[name] = None if given in (None, "", 0) else _whole(given, name.replace("_", " ").capitalize())
     kept = {k: v for k, v in data.items() if v is not None and _SPLIT_DEFAULTS.get(k) != v}
     return {**plan, "data": kept}
+
+
+def _chosen_columns(
+    data: Mapping[str, Any], values: Mapping[str, Any], report: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the reader chose. Under another format, columns that were taken for the old one mean nothing."""
+    given, found = data.get("columns") or {}, report.get("format") or {}
+    taken = {role: column for role, column in (found.get("columns") or {}).items() if role not in given}
+    columns = {
+        role: name for role in ROLES if (name := values.get(f"role_{role}")) and taken.get(role) != name
+    }
+    chosen: dict[str, Any] = {"columns": columns}
+    other = (values.get("format") or "") != (data.get("format") or "")
+    for name in ("text", "label"):
+        by_itself = report.get(name) == values.get(name) and not data.get(name)
+        chosen[name] = (
+            None if by_itself or (other and report.get(name) == values.get(name)) else values.get(name)
+        )
+    return chosen
+
+
+def role_title(role: str) -> str:
+    return f"{ROLE_TITLES.get(role, role.capitalize())} column"
 
 
 def _whole(value: Any, name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from workbench.data import FIXES
-from workbench.ui import parts
+from workbench.ui import parts, record_report
 
 
 def working(what: str, before: Markup | str = "") -> Markup:
@@ -120,13 +120,22 @@ _FIX_TITLES = {
     "drop_conflicting": "Texts with two labels dropped",
     "drop_duplicates": "Repeated rows dropped, the first of each kept",
     "drop_overlap": "Rows of train that stand in the test part dropped",
+    "mix_formats": "Each row read by its own format",
+    "merge_turns": "Neighbouring turns of one role joined",
+    "drop_broken": "Rows that can't be read dropped",
+    "mend_mojibake": "Damaged letters mended",
+    "drop_copies": "Rows whose answer repeats the question dropped",
+    "drop_equal": "Pairs with two equal answers dropped",
+    "drop_unfilled": "Rows with unfilled places dropped",
     "drop_rare": "Labels with too few rows dropped",
     "rebalance": "Training part balanced: every label as often as the rarest",
 }
 
 
 def charts(report: Mapping[str, Any], model: str) -> Markup:
-    """Label balance with the split, and how long the texts are."""
+    """Label balance with the split, and how long the texts are; for free text its kinds and the lengths of each part."""
+    if record_report.is_records(report):
+        return record_report.record_charts(report, model) if report["lengths"] else Markup("")
     if not report["labels"]:
         return Markup("")
     majority = report["majority"]
@@ -143,25 +152,9 @@ def charts(report: Mapping[str, Any], model: str) -> Markup:
         )
     note = f"always guessing “{majority['label']}” scores {parts.format_score(majority['share'])} %"
     return Markup('<div class="wb-grid" style="--least:420px">{}{}</div>').format(
-        parts.card("Label balance", balance, aside=_aside(note)), _length_card(report["lengths"], model)
+        parts.card("Label balance", balance, aside=_aside(note)),
+        record_report.length_card("Length", report["lengths"], model, "per row"),
     )
-
-
-def _length_card(lengths: Mapping[str, Any] | None, model: str) -> Markup:
-    if not lengths:
-        return Markup("")
-    bins = lengths["bins"]
-    width = bins[0]["to"] - bins[0]["from"]
-    edges = [one["from"] for one in bins] + [bins[-1]["to"] or bins[-1]["from"] + width]
-    unit = lengths["unit"]
-    note = f"median {lengths['median']:,} {unit}, 95th percentile {lengths['p95']:,}, longest {lengths['longest']:,}"
-    of_model = f"{unit} of {model} per row" if unit == "tokens" else "words per row"
-    drawing = parts.histogram([one["count"] for one in bins], edges, lengths["limit"], of_model)
-    if unit != "tokens":
-        drawing += Markup('<p class="wb-note">{}</p>').format(
-            "Counted in words: the model’s own tokens need a model that can be loaded."
-        )
-    return parts.card("Length", drawing, aside=_aside(note))
 
 
 def _aside(note: str) -> Markup:
@@ -172,6 +165,8 @@ def first_rows(
     rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any], found: int | None = None, words: str = ""
 ) -> Markup:
     """A few rows as they will be read. `found` counts those that hold the searched words."""
+    if record_report.is_records(report):
+        return record_report.record_rows(rows, report, found, words)
     unit = (report["lengths"] or {"unit": "tokens"})["unit"]
     numbered = any(row.get("line") for row in rows)
     head = [report["place"]] if numbered else []
@@ -218,6 +213,8 @@ def rows_head(report: Mapping[str, Any]) -> Markup:
 def _columns_line(report: Mapping[str, Any]) -> Markup:
     if not report["text"]:
         return Markup("")
+    if record_report.is_records(report):
+        return Markup("as the model will read them, before the template is put around them")
     return Markup(
         'text from column <span class="wb-mono">{}</span>, label from column <span class="wb-mono">{}</span>'
     ).format(report["text"], report["label"])

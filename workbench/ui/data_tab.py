@@ -15,21 +15,24 @@ from workbench.ui import (
     data_report,
     data_sources,
     data_tools,
+    fill_form,
     quickstart,
     sheet,
+    task_switch,
 )
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block
 from workbench.ui.frame import model_title
 from workbench.ui.live_plan import change_plan, current_plan
-from workbench.ui.plan import Plan, change_setting, setting_value
+from workbench.ui.plan import Plan, change_setting, change_task, empty_plan, setting_value
 from workbench.uploads import PREFIX, keep_upload, shown_source
 
-_ASKS_FOR_MORE = ("columns", "encoding", "split")
+_ASKS_FOR_MORE = ("columns", "format", "encoding", "split")
 _SHOWN = (
-    "browse", "find_set", "bundled", "kind", "upload_panel", "named_panel", "name", "report", "more", "charts", "rows_panel", "columns_line",
+    "task", "format_line", "browse", "find_set", "bundled", "kind", "upload_panel", "named_panel", "name", "report", "more", "charts", "rows_panel", "columns_line",
     "search", "rows", "fingerprint", "next", "look",
 )  # fmt: skip
+TO_THE_TOP = "() => window.scrollTo({ top: 0 })"
 Updates = dict[Any, Any]
 
 
@@ -37,6 +40,7 @@ def build(context: PageContext) -> Tab:
     """Draw the tab inside the current gr.Tab and wire its own events."""
     at: dict[str, Any] = {"plan": context.plan}
     quickstart.draw_start(context, at)
+    at["task"] = html_block(task_switch.switch(empty_plan()["task"]))
     data_sources.draw_sources(context, at)
     _draw_report(at)
     quickstart.wire_start(context, at)
@@ -50,6 +54,8 @@ def build(context: PageContext) -> Tab:
 
 def _draw_report(at: dict[str, Any]) -> None:
     at["look"] = gr.State(None)
+    at["format_line"] = html_block("")
+    fill_form.draw_fill(at)
     at["report"] = html_block(data_report.nothing_chosen())
     data_form.draw_form(at)
     data_tools.draw(at)
@@ -71,7 +77,8 @@ def _draw_report(at: dict[str, Any]) -> None:
 
 def _outputs(context: PageContext, at: dict[str, Any]) -> list[Any]:
     own = [at[name] for name in (*_SHOWN, *data_form.ORDER)]
-    return [context.plan, *own, *data_tools.outputs(at), *at["set"].outputs]
+    more = [at["roles"], *fill_form.fill_outputs(at), *data_tools.outputs(at)]
+    return [context.plan, *own, *more, *at["set"].outputs]
 
 
 def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
@@ -91,13 +98,36 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
             or (current_plan(plan, request)["data"] or {}).get("source") == event.key
         ):
             return
-        chosen = {"task": data_sources.bundled_task(event.key), "data": {"source": event.key}}
-        yield from _shown(
-            context, at, change_plan(plan, request, lambda newest: {**newest, **chosen}), request
-        )
+        task = data_sources.bundled_task(event.key)
+        chosen = {"task": task, "data": {"source": event.key}}
+        new = change_plan(plan, request, lambda newest: {**newest, **chosen})
+        yield from _shown(context, at, new, request, why=task_switch.because_bundled(event.key, task))
+
+    @say_errors
+    def choose_task(plan: Plan, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        new = change_plan(plan, request, lambda newest: change_task(newest, event.key))
+        yield {context.plan: new, at["task"]: str(task_switch.switch(new["task"]))}
+        yield from _shown(context, at, new, request)
+
+    @say_errors
+    def fill_in(plan: Plan, look: Any, request: gr.Request, *words: str) -> Iterator[Updates]:
+        report = (look or {}).get("report")
+        new = change_plan(plan, request, lambda newest: fill_form.with_fill(newest, report, words))
+        yield from _shown(context, at, new, request)
 
     def find_sets(words: str, plan: Plan, request: gr.Request) -> str:
         return data_sources.bundled_cards(current_plan(plan, request), words or "")
+
+    def brought(plan: Plan, data: dict[str, Any], request: gr.Request) -> Iterator[Updates]:
+        """Data of the reader's own: they themselves say which task they are for, and the reader may say otherwise."""
+        title = data.get("title") or data["source"]
+        yield {at["report"]: str(data_report.working(f"Finding out what {title} is made for"))}
+        guess = asking.guess_task(context.store, data, owner_of(request))
+        now = current_plan(plan, request)["task"]
+        task = guess["task"] if guess else now
+        new = change_plan(plan, request, lambda newest: {**newest, "task": task, "data": data})
+        why = task_switch.because_guessed(guess, task)
+        yield from _shown(context, at, new, request, anew=True, why=why)
 
     @say_errors
     def take_upload(path: str | None, plan: Plan, request: gr.Request) -> Iterator[Updates]:
@@ -106,7 +136,7 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         owner = owner_of(request)
         name = Path(path).name
         data = {"source": keep_upload(context.store, Path(path), name, owner), "title": name}
-        yield from _shown(context, at, _with_data(plan, request, data), request)
+        yield from brought(plan, data, request)
 
     @say_errors
     def look_up_name(name: str, plan: Plan, request: gr.Request) -> Iterator[Updates]:
@@ -117,7 +147,7 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
             )
         if source.startswith(PREFIX):
             raise ValueError("An uploaded file is chosen under “Upload a file”.")
-        yield from _shown(context, at, _with_data(plan, request, {"source": source}), request, anew=True)
+        yield from brought(plan, {"source": source}, request)
 
     @say_errors
     def mend(plan: Plan, look: Any, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
@@ -126,10 +156,10 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         yield from _shown(context, at, new, request)
 
     @say_errors
-    def look_again(plan: Plan, request: gr.Request, *values: Any) -> Iterator[Updates]:
-        new = change_plan(
-            plan, request, lambda newest: data_form.with_fields(newest, dict(zip(data_form.ORDER, values)))
-        )
+    def look_again(plan: Plan, look: Any, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        report = (look or {}).get("report")
+        fields = dict(zip(data_form.ORDER, values))
+        new = change_plan(plan, request, lambda newest: data_form.with_fields(newest, dict(fields), report))
         yield from _shown(context, at, new, request)
 
     @say_errors
@@ -153,13 +183,20 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
     at["upload"].upload(take_upload, [at["upload"], context.plan], outputs, **QUIET)
     for event in (at["look_up"].click, at["name"].submit):
         event(look_up_name, [at["name"], context.plan], outputs, trigger_mode="once", **QUIET)
-    at["report"].action(mend, [context.plan, at["look"]], outputs, trigger_mode="once", **QUIET)
+    for block in (at["report"], at["format_line"]):
+        block.action(mend, [context.plan, at["look"]], outputs, trigger_mode="once", **QUIET)
     fields = [at[name] for name in data_form.ORDER]
-    at["apply"].click(look_again, [context.plan, *fields], outputs, trigger_mode="once", **QUIET)
+    at["apply"].click(look_again, [context.plan, at["look"], *fields], outputs, trigger_mode="once", **QUIET)
+    at["task"].action(choose_task, context.plan, outputs, trigger_mode="once", **QUIET)
+    words = [at[name] for name in fill_form.ORDER]
+    asked = [context.plan, at["look"], *words]
+    at["fill_in"].click(fill_in, asked, outputs, trigger_mode="once", **QUIET)
+    for field in words:
+        field.submit(fill_in, asked, outputs, trigger_mode="once", **QUIET)
     at["search"].change(
         search_rows, [at["search"], at["look"]], at["rows"], trigger_mode="always_last", **QUIET
     )
-    at["next"].click(open_methods, None, context.tabs, **QUIET)
+    at["next"].click(open_methods, None, context.tabs, **QUIET).then(None, None, None, js=TO_THE_TOP)
 
     def redraw(plan: Plan, request: gr.Request) -> Iterator[Updates]:
         yield from _shown(context, at, plan, request)
@@ -179,12 +216,14 @@ def _shown(
     *,
     keep: bool = False,
     anew: bool = False,
+    why: str = "",
 ) -> Iterator[Updates]:
     """The whole tab for this plan: first what is being done, then what was found. `keep` leaves the plan untouched
-    unless its data turn out to be others than it says."""
+    unless its data turn out to be others than it says; `why` says how its task was chosen."""
     data, owner = plan["data"], owner_of(request)
     chosen = (data or {}).get("source")
     start: Updates = {at["bundled"]: data_sources.bundled_cards(plan), at["find_set"]: ""}
+    start[at["task"]] = str(task_switch.switch(plan["task"], why))
     if data is None:
         yield start | _empty(at)
         return
@@ -209,7 +248,7 @@ def _shown(
     if spec is not None:
         facts |= {
             "fingerprint": spec["fingerprint"],
-            "labels": len(spec["labels"]),
+            "labels": len(spec["labels"]) or None,
             "rows": dict(report["parts"]),
         }
     new = _with_data(plan, request, {**data, **facts})
@@ -229,6 +268,7 @@ def _found(at: dict[str, Any], plan: Plan, report: dict[str, Any], look: dict[st
     usable = look["spec"] is not None
     title = str(plan["data"]["title"])
     return {
+        at["format_line"]: str(task_switch.format_line(report)),
         at["report"]: str(data_report.report_card(report, title, plan["data"].get("fixes") or ())),
         at["more"]: gr.Accordion(visible=True, open=True) if asks else gr.Accordion(visible=True),
         at["charts"]: str(data_report.charts(report, model_title(plan["model"]))),
@@ -240,11 +280,14 @@ def _found(at: dict[str, Any], plan: Plan, report: dict[str, Any], look: dict[st
         at["next"]: gr.Button(visible=usable),
         at["look"]: look,
         **data_form.field_updates(at, plan, report),
+        **fill_form.fill_updates(at, plan, report),
     }
 
 
 def _empty(at: dict[str, Any]) -> Updates:
     return {
+        at["format_line"]: "",
+        at["fill_panel"]: gr.Column(visible=False),
         at["report"]: str(data_report.nothing_chosen()),
         at["more"]: gr.Accordion(visible=False),
         at["tools"]: gr.Accordion(visible=False),
@@ -267,6 +310,9 @@ def mended(plan: Plan, report: dict[str, Any] | None, action: str, key: str) -> 
         if not value.isdecimal():
             raise ValueError(f"{name} is a whole number, not {value!r:.40}")
         return change_setting(plan, name, int(value))
+    if action == "format":
+        kept = {name: value for name, value in data.items() if name not in ("text", "label", "columns")}
+        return {**plan, "data": {**kept, "format": key}}
     if action == "fix-all":
         wanted = [f["fix"] for f in (report or {}).get("faults", []) if f["fix"] and f["severity"] == "fix"]
     elif action == "undo":

@@ -120,7 +120,17 @@ def _draw_mix(at: dict[str, Any]) -> None:
 
 def outputs(at: Mapping[str, Any]) -> list[Any]:
     """All components that `updates` may change."""
-    names = ("tools", "tool", "tool_card", "tool_buttons", "tool_shown", "sizes", "mix_list", "mix_source")
+    names = (
+        "tools",
+        "tool",
+        "tool_card",
+        "tool_buttons",
+        "tool_preview",
+        "tool_shown",
+        "sizes",
+        "mix_list",
+        "mix_source",
+    )
     return [at[name] for name in names] + [at[f"tool_{name}"] for name in AUGMENTERS] + _fields(at)
 
 
@@ -233,6 +243,7 @@ def wire(context: PageContext, at: dict[str, Any], all_outputs: Sequence[Any], r
     panels = [
         at["tool_card"],
         at["tool_buttons"],
+        at["tool_preview"],
         at["tool_shown"],
         *(at[f"tool_{name}"] for name in AUGMENTERS),
     ]
@@ -284,6 +295,7 @@ def _tool_panels(at: Mapping[str, Any], name: str) -> Updates:
         else ""
     )
     found[at["tool_buttons"]] = gr.Row(visible=True)
+    found[at["tool_preview"]] = gr.Button(visible=name in AUGMENTERS)
     return found
 
 

@@ -20,6 +20,7 @@ from workbench.ui.plots import INSIDE, LABEL_GAP, curve_figure
 
 MOST_TICKS = 7
 LEAST_SEEDS = 3
+_NUDGE = 0.012
 
 
 def curve_plot(curve: LearningCurve) -> go.Figure:
@@ -38,7 +39,9 @@ def curve_plot(curve: LearningCurve) -> go.Figure:
     _widen(figure, curve, scale, share)
     _name_again(figure, [*curve.lines, *curve.references], scale)
     ticks = _ticks(curve.sizes)
+    first, last = figure.layout.xaxis.range
     figure.update_xaxes(
+        range=[first, last + _NUDGE * len(curve.lines) / 2],
         tickvals=[math.log10(size) for size in ticks],
         ticktext=[f"{size:,}" for size in ticks],
         tickmode="array",
@@ -82,7 +85,7 @@ def _add_points(figure: go.Figure, lines: Sequence[Line], scale: float) -> None:
                 "arrayminus": [_size(y - low, scale) for y, low in zip(line.y, line.low)],
             }  # fmt: skip
         # Whiskers of one size stand side by side: on one spot none could be read.
-        nudge = (place - (len(lines) - 1) / 2) * (0.012 if _has_whiskers(line) else 0)
+        nudge = (place - (len(lines) - 1) / 2) * (_NUDGE if _has_whiskers(line) else 0)
         figure.add_scatter(
             x=[math.log10(max(x, 1.0)) + nudge for x in line.x], y=[y * scale for y in line.y], mode="markers",
             error_y=error, hoverinfo="skip", cliponaxis=False,

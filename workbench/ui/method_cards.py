@@ -75,7 +75,7 @@ def _card(
     plan: Plan, method: Method, key: str, reasons: Reasons | None, count: Mapping[str, Any] | None
 ) -> Card:
     entry = entry_of(plan, key)
-    reason = (reasons or {}).get(method.name) or unfit_task(method, plan["task"])
+    reason = unfit_task(method, plan["task"]) or as_sentence((reasons or {}).get(method.name))
     measures: tuple[Measure, ...] = ()
     note = changed_words(method, entry)
     if reason is None and count is not None and count.get("reason"):
@@ -100,12 +100,17 @@ def unfit_task(method: Method, task: str) -> str | None:
     return f"Made for {', '.join(method.tasks)}; your task is {task}."
 
 
+def as_sentence(reason: str | None) -> str | None:
+    """A library's or a method's own words with a capital and a full stop."""
+    return reason and f"{_first_capital(reason)}{'' if reason.endswith(('.', '!', '?')) else '.'}"
+
+
 def cannot_run(plan: Plan, reasons: Reasons | None) -> dict[str, str]:
     """Ticked choices that this model or task can't take, each with the reason."""
     found = {}
     for entry in plan["choices"]:
         method = registry.method(entry["method"])
-        if reason := (reasons or {}).get(method.name) or unfit_task(method, plan["task"]):
+        if reason := unfit_task(method, plan["task"]) or as_sentence((reasons or {}).get(method.name)):
             found[entry["key"]] = reason
     return found
 
@@ -121,26 +126,29 @@ def fitting(task: str, reasons: Reasons) -> list[str]:
     return [n for n, method in registry.methods().items() if not reasons.get(n) and task in method.tasks]
 
 
-def finding_out(done: int, total: int, what: str) -> Markup:
+def finding_out(done: int) -> Markup:
     """How far the search for what can run is; nothing once it is over."""
+    total = len(registry.methods())
     if done >= total:
         return Markup("")
-    words = f"{what}: {done} of {total}"
-    return Markup('<div class="wb-finding" role="status"><span class="wb-note">{}</span>{}</div>').format(
-        words, parts.progress_bar(done / total, label=words)
+    return Markup('<div class="wb-finding">{}</div>').format(
+        parts.progress_bar(done / total, label=f"Trying the methods on this model: {done} of {total}")
     )
 
 
 def title_line(plan: Plan, reasons: Reasons | None, words: str = "", found: int | None = None) -> Markup:
-    if reasons is None or len(reasons) < len(registry.methods()):
-        note = f"{len(registry.methods())} ways to fine-tune"
+    total = len(registry.methods())
+    if not reasons:
+        note = f"{total} ways to fine-tune"
+    elif len(reasons) < total:
+        note = f"Trying them on this model: {len(reasons)} of {total}"
     else:
         fits = fitting(plan["task"], reasons)
         cannot = len(registry.methods()) - len(fits)
         note = f"{len(fits)} can run on this model and data"
         note += f", {cannot} cannot and say{'s' if cannot == 1 else ''} why" if cannot else ""
     if words and found is not None:
-        note = f"{found} of {len(registry.methods())} are about “{words}”"
+        note = f"{found} of {total} are about “{words}”"
     return parts.page_title("Methods", note)
 
 

@@ -176,7 +176,7 @@ def _card_updates(
     return {
         at["grid"]: redraw(groups, ticked=ticked_keys(plan) if ticks else None, opened=opened),
         at["title"]: str(method_cards.title_line(plan, reasons, words, found)),
-        at["finding"]: str(method_cards.finding_out(ready, len(names), "Trying the methods on this model")),
+        at["finding"]: str(method_cards.finding_out(ready)),
         at["footer"]: str(plan_footer(plan, counts, reasons)),
     }
 

@@ -9,11 +9,21 @@ from typing import Any
 import gradio as gr
 
 from workbench import registry
-from workbench.ui import asking, drawer, method_cards, model_panel, setting_form
+from workbench.ui import (
+    asking,
+    drawer,
+    first_batch_view,
+    method_cards,
+    model_panel,
+    setting_form,
+    task_form,
+    well_known,
+)
 from workbench.ui.cards import card_grid, redraw
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors
 from workbench.ui.controls import html_block
 from workbench.ui.live_plan import change_plan, current_plan
+from workbench.ui.method_cards import Reasons
 from workbench.ui.method_counts import Updates, counted, plan_outputs
 from workbench.ui.plan import (
     Plan,
@@ -25,9 +35,12 @@ from workbench.ui.plan import (
     to_preset,
     untick,
     with_ticks,
-    workshop_five,
 )
+from workbench.ui.plan_footer import plan_footer, queue_label
 from workbench.ui.queueing import queue
+
+# The filter is a matter of style: cards stay in the grid, so that ticks and counts hold.
+ONLY_WHAT_CAN_RUN = "(only) => { document.body.toggleAttribute('data-only-usable', Boolean(only)); }"
 
 
 def build(context: PageContext) -> Tab:
@@ -39,6 +52,8 @@ def build(context: PageContext) -> Tab:
             model_panel.draw_model(context, at)
             html_block('<hr><h3 class="wb-h3">Same for every run</h3>')
             at |= setting_form.draw_setting(empty_plan())
+            task_form.draw_task_forms(at)
+            first_batch_view.draw_first_batch(at)
         with gr.Column(elem_classes="wb-methods-middle"):
             at["model_line"] = html_block("", elem_classes="wb-only-narrow")
             at["grid"] = card_grid(method_cards.card_groups(empty_plan(), None, {}))
@@ -46,11 +61,13 @@ def build(context: PageContext) -> Tab:
         with gr.Column(elem_classes="wb-card wb-drawer"):
             drawer.draw_drawer(context, at)
     with gr.Row(elem_classes="wb-plan"):
-        at["footer"] = html_block(method_cards.plan_footer(empty_plan(), {}))
+        at["footer"] = html_block(plan_footer(empty_plan(), {}))
         at["queue"] = gr.Button("Queue runs", variant="primary", interactive=False)
     at["form_key"] = gr.State(lambda: secrets.token_hex(8))
     model_panel.wire_model(context, at)
     _wire_plan(context, at)
+    task_form.wire_task_forms(context, at)
+    first_batch_view.wire_first_batch(context, at)
     drawer.wire_drawer(context, at)
     _wire_queue(context, at)
 
@@ -65,6 +82,7 @@ def build(context: PageContext) -> Tab:
         start[at["grid"]] = redraw(
             method_cards.card_groups(plan, None, {}, words or ""), ticked=ticked_keys(plan)
         )
+        start |= task_form.task_updates(at, plan)
         yield start | model_panel.model_updates(context, at, plan, owner)
         asking.known_modules(context.store, plan["model"], owner, plan["task"])
         yield {at["opened"]: first, at["form_of"]: drawer.form_of(plan, first)}
@@ -74,6 +92,7 @@ def build(context: PageContext) -> Tab:
         *plan_outputs(context, at),
         *model_panel.model_outputs(at),
         *(at[name] for name in setting_form.ORDER),
+        *task_form.task_outputs(at),
         at["opened"],
         at["form_of"],
     ]
@@ -87,9 +106,11 @@ def _draw_head(at: dict[str, Any]) -> None:
             label="Find a method", show_label=False, placeholder="Find a method", max_lines=1, max_length=100,
             elem_classes="wb-search",
         )  # fmt: skip
-        at["five"] = gr.Button("Workshop five", size="md", elem_classes="wb-tool")
+        at["only"] = gr.Checkbox(False, label="Only what can run", container=False, elem_classes="wb-only")
+        at["handful"] = gr.Button("A sensible handful", size="md", elem_classes="wb-tool")
         at["all"] = gr.Button("All that fit", size="md", elem_classes="wb-tool")
         at["clear"] = gr.Button("Clear", size="md", elem_classes="wb-tool wb-quiet")
+    at["finding"] = html_block("", elem_classes="wb-finding-line")
 
 
 def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
@@ -124,28 +145,49 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
             lambda newest: setting_form.with_setting(newest, values), plan, opened, words, request
         )
 
-    @say_errors
-    def tick_workshop_five(
-        plan: Plan, opened: str | None, words: str, request: gr.Request
+    def tick_once_known(
+        wanted: Callable[[str, Reasons], list[str]],
+        enough: Callable[[Reasons], bool],
+        words: tuple[Plan, str | None, str],
+        request: gr.Request,
     ) -> Iterator[Updates]:
-        five = workshop_five()
+        """Tick what is wanted as soon as enough is known of what this model can take."""
+        plan, opened, searched = words
+        plan = current_plan(plan, request)
+        task = plan["task"]
+        reasons: Reasons = {}
+        for reasons in asking.fit_as_found(
+            context.store, plan["model"], owner_of(request), task, well_known.HANDFUL
+        ):
+            if enough(reasons):
+                break
+            yield {
+                at["finding"]: str(method_cards.finding_out(len(reasons))),
+                at["title"]: str(method_cards.title_line(plan, reasons)),
+            }
+        names = wanted(task, reasons)
         yield from changed(
-            lambda newest: tick_methods(newest, five), plan, opened, words, request, ticks=True
+            lambda newest: tick_methods(newest, names), plan, opened, searched, request, ticks=True
+        )
+
+    @say_errors
+    def tick_a_handful(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
+        yield from tick_once_known(
+            well_known.handful,
+            lambda reasons: set(well_known.HANDFUL) <= set(reasons),
+            (plan, opened, words),
+            request,
         )
 
     @say_errors
     def tick_all_that_fit(
         plan: Plan, opened: str | None, words: str, request: gr.Request
     ) -> Iterator[Updates]:
-        plan = current_plan(plan, request)
-        reasons = asking.methods_that_fit(context.store, plan["model"], owner_of(request), plan["task"])
-        fits = [
-            name
-            for name, m in registry.methods().items()
-            if not reasons.get(name) and plan["task"] in m.tasks
-        ]
-        yield from changed(
-            lambda newest: tick_methods(newest, fits), plan, opened, words, request, ticks=True
+        yield from tick_once_known(
+            method_cards.fitting,
+            lambda reasons: len(reasons) == len(registry.methods()),
+            (plan, opened, words),
+            request,
         )
 
     @say_errors
@@ -169,10 +211,19 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         trigger_mode="always_last",
         **QUIET,
     )
-    at["five"].click(tick_workshop_five, inputs, outputs, **QUIET)
-    at["all"].click(tick_all_that_fit, inputs, outputs, **QUIET)
+    at["handful"].click(tick_a_handful, inputs, outputs, trigger_mode="once", **QUIET)
+    at["all"].click(tick_all_that_fit, inputs, outputs, trigger_mode="once", **QUIET)
     at["clear"].click(clear_ticks, inputs, outputs, **QUIET)
+    at["only"].change(None, at["only"], None, js=ONLY_WHAT_CAN_RUN)
     at["search"].change(find_method, inputs, outputs, trigger_mode="always_last", **QUIET)
+
+
+def check_choices(plan: Plan, reasons: Reasons | None) -> None:
+    """ValueError that names the ticked methods which can't run, with the first reason."""
+    no = method_cards.cannot_run(plan, reasons)
+    if no:
+        titles = ", ".join(registry.method(method_of(key)).title for key in no)
+        raise ValueError(f"Untick what cannot run here: {titles}. {next(iter(no.values()))}")
 
 
 def _wire_queue(context: PageContext, at: dict[str, Any]) -> None:
@@ -181,8 +232,9 @@ def _wire_queue(context: PageContext, at: dict[str, Any]) -> None:
     @say_errors
     def queue_plan(plan: Plan, form_key: str, request: gr.Request) -> Iterator[Updates]:
         plan = current_plan(plan, request)
+        check_choices(plan, asking.known_fit(context.store, plan["model"], owner_of(request), plan["task"]))
         preset = to_preset(plan)
-        label = method_cards.queue_label(plan)
+        label = queue_label(plan)
         yield {at["queue"]: gr.Button(label.replace("Queue", "Queueing"), interactive=False)}
         calm = {at["queue"]: gr.Button(label, interactive=True)}
         try:

@@ -1,4 +1,4 @@
-"""Answers side by side: one pane for each model, its label and probabilities, or the reason why it shows none."""
+"""Answers side by side: one pane for each model with its label or its text, or the reason why it shows none."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench import registry
 from workbench.curves import family_of
 from workbench.result import Run
-from workbench.side_by_side import BASE, TFIDF
+from workbench.side_by_side import BASE, REFERENCES
+from workbench.ui.answer_panes import given_pane, same_texts, text_body, text_foot
 from workbench.ui.families import family as find_family
 from workbench.ui.frame import model_title
 from workbench.ui.parts import badge, format_milliseconds, join, marker, probability_bars
-from workbench.ui.shown import in_words, score_of
+from workbench.ui.shown import in_sentence, in_words, judged_by, score_of
 
 Answers = Mapping[str, Mapping[str, Any]]
+YARDSTICKS = {
+    "tfidf": ("TF-IDF", "bag of words, no deep learning"),
+    "nearest": ("Copy the nearest example", "the answer to the training prompt most like yours"),
+}
 
 
 @dataclass(frozen=True)
 class Pane:
-    """Who answers. `key` is a run's id, `base` or `tfidf`."""
+    """Who answers. `key` is a run's id, `base`, or the name of a reference."""
 
     key: str
     title: str
@@ -30,24 +36,32 @@ class Pane:
     note: str
 
 
-def panes_for(runs: Sequence[Run], metric: str) -> list[Pane]:
-    """The base first, then the runs, TF-IDF last."""
+def panes_for(runs: Sequence[Run], *, yardstick: bool = True) -> list[Pane]:
+    """The base first, then the runs, the task's reference last."""
     if not runs:
         return []
-    model = model_title(runs[0].spec.setting.model)
-    return [
-        Pane(BASE, "Base", "base", f"{model}, as it came"),
-        *(
-            Pane(
-                run.id,
-                run.label,
-                family_of(run.spec.choice.method),
-                f"seed {run.spec.seed}, {in_words(score_of(run), metric)} on the test part",
-            )
-            for run in runs
-        ),
-        Pane(TFIDF, "TF-IDF", "base", "bag of words, no deep learning"),
+    setting = runs[0].spec.setting
+    score = judged_by(setting)
+    panes = [Pane(BASE, "Base", "base", f"{model_title(setting.model)}, as it came")]
+    panes += [
+        Pane(
+            run.id,
+            run.label,
+            family_of(run.spec.choice.method),
+            f"seed {run.spec.seed}, {_reached(run, score)} on the test part",
+        )
+        for run in runs
     ]
+    if yardstick:
+        name = registry.task(setting.task).yardstick
+        panes.append(Pane(name, YARDSTICKS[name][0], "base", YARDSTICKS[name][1]))
+    return panes
+
+
+def _reached(run: Run, score: str) -> str:
+    """Accuracy needs no name beside its percent sign."""
+    words = in_words(score_of(run), score)
+    return words if score == "accuracy" else f"{in_sentence(score)} {words}"
 
 
 def panes_html(
@@ -56,22 +70,48 @@ def panes_html(
     *,
     waiting: Sequence[str] = (),
     asking: str = "",
-    gold: str = "",
+    right: Sequence[str] = (),
+    differences: bool = True,
 ) -> Markup:
-    """All panes. `waiting` ones keep their last content, dimmed; `asking` is the one being asked now."""
+    """All panes. `waiting` ones keep their last content, dimmed; `asking` is the one being asked now. `right` is what
+    the test part gives: a label, or texts."""
     if not panes:
         return Markup("")
-    return Markup('<div class="wb-panes">{}</div>').format(
-        Markup("").join(
-            _pane(pane, answers.get(pane.key), pane.key in waiting, pane.key == asking, gold)
-            for pane in panes
+    texts = any("text" in answer for answer in answers.values()) or panes[-1].key == "nearest"
+    base = answers.get(BASE, {}).get("text") if BASE not in waiting else None
+    drawn = [
+        _pane(
+            pane,
+            answers.get(pane.key),
+            pane.key in waiting,
+            pane.key == asking,
+            _Beside(tuple(right), base if pane.key not in (BASE, *REFERENCES) else None, differences),
         )
+        for pane in panes
+    ]
+    if texts and right:
+        drawn.insert(1, given_pane(right))
+    return Markup('<div class="wb-panes{}">{}</div>').format(
+        " wb-panes-text" if texts else "", Markup("").join(drawn)
     )
 
 
+@dataclass(frozen=True)
+class _Beside:
+    """What an answer is held against."""
+
+    right: tuple[str, ...]
+    base: str | None
+    differences: bool
+
+
 def agreement(answers: Answers, panes: Sequence[Pane]) -> Markup:
-    """How many of those that gave a label say the same."""
-    labels = [answers[pane.key]["label"] for pane in panes if answers.get(pane.key, {}).get("label")]
+    """How many of those that answered say the same."""
+    found = [answers[pane.key] for pane in panes if pane.key in answers]
+    texts = [answer["text"] for answer in found if answer.get("text")]
+    if texts:
+        return same_texts(texts)
+    labels = [answer["label"] for answer in found if answer.get("label")]
     if not labels:
         return Markup("")
     ranked = Counter(labels).most_common()
@@ -85,9 +125,11 @@ def agreement(answers: Answers, panes: Sequence[Pane]) -> Markup:
     return badge("busy", f"{count} of {len(labels)} say {label}")
 
 
-def _pane(pane: Pane, answer: Mapping[str, Any] | None, waiting: bool, asked_now: bool, gold: str) -> Markup:
+def _pane(
+    pane: Pane, answer: Mapping[str, Any] | None, waiting: bool, asked_now: bool, beside: _Beside
+) -> Markup:
     body = (
-        _content(pane, answer, gold)
+        _content(pane, answer, beside)
         if answer
         else Markup('<p class="wb-muted wb-small">Nothing asked yet.</p>')
     )
@@ -114,15 +156,17 @@ def _pane(pane: Pane, answer: Mapping[str, Any] | None, waiting: bool, asked_now
     )
 
 
-def _content(pane: Pane, answer: Mapping[str, Any], gold: str) -> Markup:
+def _content(pane: Pane, answer: Mapping[str, Any], beside: _Beside) -> Markup:
+    if answer.get("text") is not None:
+        return text_body(answer, beside.base, differences=beside.differences)
     label = answer.get("label")
     if label is None:
         return Markup(
-            '<div class="wb-dead"><p class="wb-strong">No label is shown.</p><p class="wb-small wb-two">{}</p></div>'
-        ).format(answer.get("reason") or "This model gave none.")
+            '<div class="wb-dead"><p class="wb-strong">No {} is shown.</p><p class="wb-small wb-two">{}</p></div>'
+        ).format("text" if "text" in answer else "label", answer.get("reason") or "This model gave none.")
     verdict: str | Markup = ""
-    if gold:
-        verdict = badge("ok", "right") if label == gold else badge("fail", "wrong")
+    if beside.right:
+        verdict = badge("ok", "right") if label in beside.right else badge("fail", "wrong")
     return join(
         Markup('<div class="wb-row"><span class="wb-said">{}</span>{}</div>').format(label, verdict),
         probability_bars(answer["probabilities"], pane.family),
@@ -135,20 +179,22 @@ def _content(pane: Pane, answer: Mapping[str, Any], gold: str) -> Markup:
 def _badge(pane: Pane, answer: Mapping[str, Any] | None) -> Markup:
     if answer is None:
         return Markup("")
-    if pane.key in (BASE, TFIDF):
-        return badge(
-            "busy", "untrained head" if answer.get("label") is None and pane.key == BASE else "reference"
-        )
+    says = answer.get("text") is not None or answer.get("label") is not None
+    if pane.key == BASE or pane.key in REFERENCES:
+        untrained = pane.key == BASE and not says and "text" not in answer
+        return badge("busy", "untrained head" if untrained else "reference" if says else "no answer")
     if answer.get("live") is False:
         return badge("fail", "not live")
-    if answer.get("label") is None:
-        return badge("fail", "no answer")
+    if not says:
+        return badge("busy", "not asked") if answer.get("stopped") else badge("fail", "no answer")
     return badge("ok", "live")
 
 
 def _foot(answer: Mapping[str, Any] | None) -> Markup:
     if not answer or answer.get("ms") is None:
         return Markup("")
+    if "text" in answer:
+        return text_foot(answer)
     return Markup(
         '<div class="wb-pane-foot wb-small"><span class="wb-muted">answered in</span> <b>{}</b></div>'
     ).format(format_milliseconds(answer["ms"]))

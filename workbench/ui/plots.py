@@ -15,7 +15,7 @@ from workbench.ui.comparison_columns import NEAR
 from workbench.ui.families import family as find_family
 from workbench.ui.label_places import label_places
 from workbench.ui.parts import format_bytes, format_count, format_seconds
-from workbench.ui.shown import in_words
+from workbench.ui.shown import in_sentence, in_words
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 HEIGHT = 310
@@ -31,11 +31,18 @@ NOMINAL_WIDTH = 270.0
 
 
 def curve_figure(
-    lines: Sequence[Line], *, title: str, x_title: str, share: bool, last: float | None = None
+    lines: Sequence[Line],
+    *,
+    title: str,
+    x_title: str,
+    share: bool,
+    last: float | None = None,
+    from_zero: bool = True,
 ) -> go.Figure:
-    """Curves with their names at their ends. `share` writes y in percent; `last` is where the x axis ends."""
+    """Curves with their names at their ends. `share` writes y in percent; `last` is where the x axis ends. What is no
+    share begins at zero, unless its lowest value is what matters (perplexity)."""
     scale = 100.0 if share else 1.0
-    low, high = _y_range(lines, scale, share)
+    low, high = _y_range(lines, scale, share, from_zero)
     end = max([last or 0.0, *(line.x[-1] for line in lines)], default=1.0)
     figure = _figure(title, "%" if share else "")
     for line in lines:
@@ -72,7 +79,7 @@ def scatter_figure(
     ticks, texts = _log_ticks(10**x_low, 10**x_high, across)
     figure.update_xaxes(
         type="log", range=[x_low, x_high], tickvals=ticks, ticktext=texts,
-        title_text=f"{across.title.lower()} (log)",
+        title_text=f"{in_sentence(across.name)} (log)",
     )  # fmt: skip
     figure.update_yaxes(range=[low, high], nticks=7)
     return figure
@@ -132,7 +139,7 @@ def _add_band(figure: go.Figure, line: Line, scale: float) -> None:
     )  # fmt: skip
 
 
-def _y_range(lines: Sequence[Line], scale: float, share: bool) -> tuple[float, float]:
+def _y_range(lines: Sequence[Line], scale: float, share: bool, from_zero: bool) -> tuple[float, float]:
     """From the curves that went well; one that diverged may leave the plot."""
     steady = [line for line in lines if not line.ended] or list(lines)
     values = [value * scale for line in steady for value in line.y]
@@ -142,7 +149,7 @@ def _y_range(lines: Sequence[Line], scale: float, share: bool) -> tuple[float, f
     room = max((high - low) * 0.06, 0.5 if share else 0.02)
     if share:
         return max(low - room, 0.0), min(high + room, 100.5)
-    return min(0.0, low), high + room
+    return (min(0.0, low) if from_zero else low - room), high + room
 
 
 def _name_lines(
@@ -196,8 +203,8 @@ def _add_point(figure: go.Figure, point: Point, across: Metric, up: Metric) -> N
     figure.add_scatter(
         x=[point.x], y=[100 * point.y], mode="markers", error_y=error, name=_safe(point.label),
         marker={"symbol": family.symbol, "size": 11, "color": family.light},
-        hovertemplate=f"<b>{_safe(point.label)}</b><br>{up.title.lower()} {100 * point.y:.1f}{about} %<br>"
-        f"{across.title.lower()} {in_words(point.x, across)}<extra></extra>",
+        hovertemplate=f"<b>{_safe(point.label)}</b><br>{in_sentence(up.name)} {100 * point.y:.1f}{about} %<br>"
+        f"{in_sentence(across.name)} {in_words(point.x, across)}<extra></extra>",
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from markupsafe import Markup
 
@@ -11,6 +12,7 @@ from workbench.queue_state import MatrixRow, QueueState, matrix, run_share
 from workbench.result import Run
 from workbench.ui.families import family as find_family
 from workbench.ui.parts import button, format_time_left, icon, marker, progress_bar
+from workbench.ui.shown import head_of, in_sentence, in_words, judged_by, plain_figure, score_of
 
 STATE_WORDS = {
     "queued": "waiting",
@@ -112,10 +114,11 @@ def _rows_per_second(run: Run) -> float | None:
 
 
 def queue_table(runs: Sequence[Run]) -> Markup:
-    """Methods down, seeds across. Below it what the marks mean."""
+    """Methods down, seeds across, the mean test score of the finished ones behind. Below it what the marks mean."""
     seeds, rows = matrix(runs)
+    score = judged_by(runs[0].spec.setting) if any(run.result for run in runs) else ""
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(seed) for seed in seeds)
-    body = Markup("").join(_matrix_row(row, seeds) for row in rows)
+    body = Markup("").join(_matrix_row(row, score) for row in rows)
     present = {run.state for run in runs}
     legend = Markup("").join(
         Markup("<span>{}{}</span>").format(_mark(state, None), STATE_WORDS[state])
@@ -123,6 +126,8 @@ def queue_table(runs: Sequence[Run]) -> Markup:
         if state in present or (state == "running" and "starting" in present)
     )
     count = f"{len(rows)} method{'s' * (len(rows) != 1)}, {_seed_words(seeds)}"
+    if score:
+        head += Markup('<th scope="col" class="wb-num">{}</th>').format(head_of(score))
     return Markup(
         '<section class="wb-card"><div class="wb-head"><h3>Queue</h3><span class="wb-note">{}</span></div>'
         '<div class="wb-scroll"><table class="wb-matrix"><thead><tr><th scope="col"><span class="wb-hidden">Method</span></th>{}'
@@ -139,7 +144,7 @@ def _seed_words(seeds: Sequence[int]) -> str:
     return f"{len(seeds)} seeds"
 
 
-def _matrix_row(row: MatrixRow, seeds: Sequence[int]) -> Markup:
+def _matrix_row(row: MatrixRow, score: str) -> Markup:
     family = family_of(row.method)
     queued = sum(run is not None for run in row.cells)
     failed = row.count("failed", "lost")
@@ -154,6 +159,13 @@ def _matrix_row(row: MatrixRow, seeds: Sequence[int]) -> Markup:
         )
         for run in row.cells
     )
+    if score:
+        reached = [value for run in row.cells if run and (value := score_of(run)) is not None]
+        mean = plain_figure(fmean(reached), score) if reached else ""
+        words = f"mean of {len(reached)} finished seed{'s' * (len(reached) != 1)}, test part"
+        cells += Markup('<td class="wb-num"{}>{}</td>').format(
+            Markup(' title="{}"').format(words) if reached else "", mean
+        )
     return Markup(
         '<tr class="{}"><th scope="row"><span class="wb-row">{}<span class="wb-cut" title="{}">{}</span></span></th>{}'
         '<td class="wb-num wb-muted">{}</td></tr>'
@@ -166,6 +178,9 @@ def _mark(state: str, run: Run | None) -> Markup:
     words = STATE_WORDS[state]
     if state in ("running", "starting") and run and run_share(run) is not None:
         words += f", {share * 100:.0f} %"
+    if run and (reached := score_of(run)) is not None:
+        name = judged_by(run.spec.setting)
+        words += f", {in_sentence(name)} {in_words(reached, name)}"
     inside = {
         "finished": icon("ok", 11),
         "failed": icon("fail", 11),

@@ -1,4 +1,4 @@
-"""One finished run label by label: precision, recall, F1, and which label was taken for which."""
+"""One finished run in detail: scores by label and what was taken for what, or scores by kind of row; and what was noted."""
 
 from __future__ import annotations
 
@@ -6,32 +6,83 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from workbench.result import Run
+from workbench.metric import metric
+from workbench.result import Result, Run
 from workbench.ui.curve_table import plain_table
-from workbench.ui.parts import format_count, format_score, term
+from workbench.ui.parts import fact_list, format_count, format_milliseconds, format_score, term
+from workbench.ui.shown import head_of, in_sentence, in_words, judged_by, plain_figure, writes_text
 
 MOST_LABELS = 16
 MOST_MIXED_UP = 10
+MOST_KINDS = 30
 
 
 def detail_html(run: Run | None) -> Markup:
-    """Both tables; a sentence where there is nothing to show."""
+    """The tables of the run's task; a sentence where there is nothing to show."""
     if run is None or run.result is None:
-        return Markup('<p class="wb-two">Label by label: here once a run has finished.</p>')
+        return Markup('<p class="wb-two">Label by label or kind by kind: here once a run has finished.</p>')
+    parts = _written(run, run.result) if writes_text(run.spec.setting) else _labelled(run, run.result)
+    return Markup('<div class="wb-detail">{}{}</div>').format(Markup("").join(parts), _notes(run.result))
+
+
+def _labelled(run: Run, result: Result) -> list[Markup]:
     labels = run.spec.setting.data.labels
-    parts = [_label_table(run, labels)]
-    if run.result.confusion and len(run.result.confusion) == len(labels):
-        parts.append(
-            _confusion(run.result.confusion, labels)
-            if len(labels) <= MOST_LABELS
-            else _mixed_up(run.result.confusion, labels)
-        )
-    return Markup('<div class="wb-detail">{}</div>').format(Markup("").join(parts))
+    parts = [_label_table(result, labels)]
+    if result.confusion and len(result.confusion) == len(labels):
+        draw = _confusion if len(labels) <= MOST_LABELS else _mixed_up
+        parts.append(draw(result.confusion, labels))
+    return parts
 
 
-def _label_table(run: Run, labels: Sequence[str]) -> Markup:
-    assert run.result is not None
-    per_label = run.result.per_label
+def _written(run: Run, result: Result) -> list[Markup]:
+    """Scores by kind of row, the judged one first, and how fast an answer comes."""
+    score = judged_by(run.spec.setting)
+    names = [name for name in dict.fromkeys((score, *result.metrics)) if name in result.metrics]
+    by_kind = sorted(result.per_kind.items(), key=lambda pair: pair[1].get(score) or 0.0)
+    rows = [
+        (kind, format_count(values.get("rows")), *(plain_figure(values.get(name), name) for name in names))
+        for kind, values in by_kind[:MOST_KINDS]
+    ]
+    whole = sum(values.get("rows", 0) for values in result.per_kind.values())
+    rows.append(
+        ("All rows", format_count(whole or None), *(plain_figure(result.metrics[name], name) for name in names))
+    )
+    table = plain_table(("Kind of row", "Rows", *map(head_of, names)), rows, "Scores by kind of row")
+    note = "The lowest first. Kinds are the data's own." if result.per_kind else "These rows name no kinds."
+    if len(by_kind) > MOST_KINDS:
+        note += f" {len(by_kind) - MOST_KINDS} more kinds score higher."
+    words = Markup(", ").join(term(metric(name).title, metric(name).help) for name in names)
+    facts = {
+        "First token after": format_milliseconds(result.first_token_ms),
+        "Each further token": format_milliseconds(result.token_ms),
+        "Best checkpoint": f"step {result.best_step:,}" if result.best_step else "",
+    }
+    if name := _validated(result):
+        facts[f"Validation {in_sentence(name)}"] = in_words(result.validation[name], name)
+    speed = fact_list({name: value for name, value in facts.items() if value})
+    return [
+        Markup('<div class="wb-detail-wide">{}<p class="wb-note">{} What the columns mean: {}.</p></div>').format(
+            table, note, words
+        ),
+        Markup("<div>{}</div>").format(speed),
+    ]
+
+
+def _validated(result: Result) -> str:
+    return next((name for name in ("perplexity", "chrf", "rouge_l") if name in result.validation), "")
+
+
+def _notes(result: Result) -> Markup:
+    if not result.notes:
+        return Markup("")
+    items = Markup("").join(Markup("<li>{}</li>").format(note) for note in result.notes)
+    return Markup('<div class="wb-detail-wide"><ul class="wb-said-notes wb-small wb-two">{}</ul></div>').format(
+        items
+    )
+
+
+def _label_table(result: Result, labels: Sequence[str]) -> Markup:
+    per_label = result.per_label
     if not per_label:
         return Markup('<p class="wb-two">This run kept no scores by label.</p>')
     rows = [

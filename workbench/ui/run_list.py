@@ -7,12 +7,11 @@ from collections.abc import Collection, Sequence
 from markupsafe import Markup
 
 from workbench.curves import family_of
-from workbench.metric import metric
 from workbench.result import FINAL_STATES, Run
 from workbench.ui.parts import badge, button, chip, format_score, format_seconds, join
 from workbench.ui.parts.frame import BadgeKind
 from workbench.ui.queue_matrix import STATE_WORDS
-from workbench.ui.shown import score_of
+from workbench.ui.shown import head_of, score_of
 from workbench.ui.table import Cell, Column, Row, table_html
 
 _KINDS: dict[str, BadgeKind] = {"finished": "ok", "failed": "fail", "lost": "fail", "cancelled": "warn"}
@@ -24,7 +23,7 @@ def run_list(runs: Sequence[Run], score: str, *, asked: str = "", resumable: Col
         Column("name", "Method", first="ascending", row_header=True),
         Column("seed", "Seed", numeric=True, first="ascending"),
         Column("state", "State", first="ascending"),
-        Column("score", f"{metric(score).title}, %", numeric=True),
+        Column("score", head_of(score), numeric=True),
         Column("steps", "Steps", numeric=True, narrow=0),
         Column("time", "Training", numeric=True, first="ascending"),
         Column("note", "What was said", sortable=False, narrow=3),

@@ -10,13 +10,11 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from workbench import registry
-from workbench.metric import metric
 from workbench.result import FINAL_STATES, Event, Run
 from workbench.store import Store
 from workbench.supervisor import read_log
 from workbench.ui.parts import format_seconds, icon
-from workbench.ui.shown import in_words, score_of
+from workbench.ui.shown import chosen_by, in_sentence, in_words, judged_by, score_of
 
 EVENTS_SHOWN = 8
 LINES = 200
@@ -62,15 +60,16 @@ def _event_row(event: Event, run: Run) -> Markup:
 def event_words(event: Event, run: Run) -> str:
     """One event as a sentence."""
     who = f"{run.label} seed {run.spec.seed}"
-    score = registry.task(run.spec.setting.task).best_metric
     if event.kind == "evaluated":
+        score = chosen_by(run.spec.setting)
         value = event.values.get(score)
         told = in_words(value, score) if isinstance(value, int | float) else "done"
-        return f"{who}: validation {metric(score).title.lower()} {told} at step {event.values.get('step')}"
+        return f"{who}: validation {in_sentence(score)} {told} at step {event.values.get('step')}"
     if event.kind == "finished":
+        score = judged_by(run.spec.setting)
         reached = in_words(score_of(run), score)
         took = format_seconds(run.result.train_seconds) if run.result else ""
-        return f"{who} finished" + (f": {reached}, {took}" if reached and took else "")
+        return f"{who} finished" + (f": {in_sentence(score)} {reached}, {took}" if reached and took else "")
     if event.kind in FINAL_STATES:
         told = f": {run.reason.message}" if run.reason and event.kind != "cancelled" else ""
         return f"{who} {event.kind}{told}"

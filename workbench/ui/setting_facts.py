@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from markupsafe import Markup
 
+from workbench import registry, templates
 from workbench.compare import Comparison
 from workbench.spec import Setting
 from workbench.ui.frame import budget_words, data_title, model_title
 from workbench.ui.parts import card, fact_list
+from workbench.ui.shown import in_sentence, writes_text
 
 _VERSIONS = ("torch", "transformers", "peft", "python")
 
@@ -23,6 +26,7 @@ def facts_card(comparison: Comparison) -> Markup:
         "Base model": model_title(setting.model),
         "Budget of each run": budget_words(setting.budget),
         "Batch, longest text": f"{_batch(setting)} rows, {setting.max_length} tokens",
+        **_answers(setting),
         "Schedule, optimiser": f"{setting.schedule}, {setting.optimizer.replace('_', ' ')}",
         **_environment(comparison),
         "Setting": setting.id,
@@ -32,9 +36,26 @@ def facts_card(comparison: Comparison) -> Markup:
 
 
 def _test_rows(comparison: Comparison) -> int:
-    """As many as the confusion matrix of any finished run counts."""
+    """As many as the confusion matrix of any finished run counts, or as verdicts compare."""
     matrices = (run.result.confusion for run in comparison.runs if run.result and run.result.confusion)
-    return next((sum(map(sum, matrix)) for matrix in matrices), 0)
+    counted = next((sum(map(sum, matrix)) for matrix in matrices), 0)
+    return counted or max((verdict.difference.rows for verdict in comparison.verdicts), default=0)
+
+
+def _answers(setting: Setting) -> dict[str, str]:
+    """How texts are laid out and answers drawn, where the task writes any."""
+    if not writes_text(setting):
+        return {}
+    options: Any = registry.task(setting.task).options.from_dict(setting.task_options)
+    drawn = "greedy"
+    if options.do_sample:
+        drawn = f"drawn at temperature {options.temperature:g}, top-p {options.top_p:g}"
+    name = options.template if options.template in templates.NAMES else "a text of its own"
+    return {
+        "Template": f"{name} ({options.template_hash})" if options.template_hash else name,
+        "Answers": f"{drawn}, at most {options.max_new_tokens:,} tokens",
+        "Checkpoint picked by": f"validation {in_sentence(options.choose_by)}",
+    }
 
 
 def _batch(setting: Setting) -> str:

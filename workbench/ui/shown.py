@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from workbench import registry
-from workbench.compare import Comparison, comparison
+from workbench.compare import Comparison, Row, comparison
 from workbench.metric import Metric, metric
 from workbench.result import ACTIVE_STATES, Run
-from workbench.spec import RunSpec, Setting
+from workbench.spec import RunSpec, Setting, canonical_json
 from workbench.store import Store
 from workbench.ui.context import QUIET, PageContext, setting_of
 from workbench.ui.frame import budget_words, data_title, model_title
@@ -21,6 +22,8 @@ from workbench.ui.parts import format_score, format_value
 
 NO_RUNS = "No runs yet. Queue the plan on Methods, or run the quickstart."
 SHORT_ID = 6
+YARDSTICKS = {"tfidf": "TF-IDF", "nearest": "nearest example"}
+"""The references that methods are compared with, by the short names that plots have room for."""
 
 
 def setting_chooser() -> gr.Dropdown:
@@ -127,8 +130,54 @@ def in_words(value: float | None, column: str | Metric) -> str:
     return format_value(value, column.format) + unit
 
 
+def plain_figure(value: float | None, column: str) -> str:
+    """The same without its unit, for tables whose head says it: scores in percent with one decimal."""
+    return format_score(value) if is_share(column) else format_value(value, metric(column).format)
+
+
+def is_share(column: str) -> bool:
+    """Whether a score goes from 0 to 1 and is written in percent."""
+    return metric(column).format == "share"
+
+
+def head_of(column: str) -> str:
+    """A score's title with its unit, for the head of a column: "chrF, %"."""
+    return metric(column).title + (", %" if is_share(column) else "")
+
+
+def in_sentence(column: str) -> str:
+    """A metric's title within a sentence: "accuracy", but "chrF" and "ROUGE-L" as they are written."""
+    words = metric(column).title.split()
+    return " ".join(word.lower() if word[1:].islower() else word for word in words)
+
+
+def judged_by(setting: Setting) -> str:
+    """What the runs of a setting are ranked by."""
+    return _names(setting.task, canonical_json(dict(setting.task_options)))[0]
+
+
+def chosen_by(setting: Setting) -> str:
+    """What is measured on the validation part on the way, and picks the checkpoint."""
+    return _names(setting.task, canonical_json(dict(setting.task_options)))[1]
+
+
+@functools.lru_cache(maxsize=256)
+def _names(task: str, options_json: str) -> tuple[str, str]:
+    known = registry.task(task)
+    options = known.options.from_dict(json.loads(options_json))
+    return known.judged_by(options), known.chosen_by(options)
+
+
+def writes_text(setting: Setting) -> bool:
+    """Whether an answer is a text of the model's own, not a label."""
+    return "text" in registry.task(setting.task).silence
+
+
+def yardstick_of(found: Comparison) -> Row | None:
+    """The reference row that methods are compared with."""
+    return next((row for row in found.references if row.key == found.yardstick), None)
+
+
 def score_of(run: Run) -> float | None:
-    """A finished run's test score on its task's best metric."""
-    if run.result is None:
-        return None
-    return run.result.metrics.get(registry.task(run.spec.setting.task).best_metric)
+    """A finished run's test score on what its setting is judged by."""
+    return None if run.result is None else run.result.metrics.get(judged_by(run.spec.setting))

@@ -13,9 +13,9 @@ from workbench.task import Task
 from workbench.ui import asking, form, parts
 from workbench.ui.context import QUIET, PageContext, say_errors, sentence_of
 from workbench.ui.controls import html_block
+from workbench.ui.first_batch_view import template_line
 from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.method_counts import Updates, counted, plan_outputs
-from workbench.ui.owner import owner_of
 from workbench.ui.plan import Plan, change_task_options, empty_plan, task_options_of
 
 
@@ -89,7 +89,9 @@ def wire_task_forms(context: PageContext, at: dict[str, Any]) -> None:
         except Exception as error:
             yield {at["task_note"]: str(parts.notice("fail", "These do not go together", sentence_of(error)))}
             return
-        yield {at["task_note"]: str(template_line(found))}
+        template = found.get("template_hash")
+        line = template_line(str(found["template"]), str(template)) if template else ""
+        yield {at["task_note"]: str(line)}
 
     for task in tasks_with_options():
         fields: Sequence[Any] = at[f"task_{task.name}_fields"]
@@ -107,34 +109,7 @@ def wire_task_forms(context: PageContext, at: dict[str, Any]) -> None:
     )
 
 
-
 def _checking() -> Markup:
     return Markup('<p class="wb-note" role="status">{}</p>').format(
         "Asking the model’s tokenizer whether it can take this"
     )
-
-
-def template_line(options: dict[str, Any]) -> Markup:
-    """Which template it is, by the hash that enters the setting."""
-    if not options.get("template_hash"):
-        return Markup("")
-    name = options["template"] if options["template"] in form_names() else "your own text"
-    return Markup('<p class="wb-note">{} {}, {} <span class="wb-mono">{}</span></p>').format(
-        parts.badge("ok", "fits the model"),
-        f"template {name}",
-        parts.term("hash", HASH_WORDS),
-        options["template_hash"],
-    )
-
-
-HASH_WORDS = (
-    "A short code made from the template’s text. Runs are compared only when it is equal, as another layout is another task"
-    " for the model."
-)
-
-
-def form_names() -> tuple[str, ...]:
-    """Templates that have a name."""
-    from workbench import templates
-
-    return templates.NAMES

@@ -40,6 +40,7 @@ def draw() -> dict[str, Any]:
                             _card_title("Live curves", "first finished seed of each method, thick where live")
                         )
                     )
+                    p["validation"] = segmented([], label="Validation score", visible=False)
                     p["x"] = segmented(["step", "time"], "step", label="Curves by")
                     p["smoothing"] = gr.Slider(
                         0,

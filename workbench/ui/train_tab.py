@@ -8,13 +8,13 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from workbench import registry
 from workbench.curves import XAxis, runs_worth_drawing, training_lines, validation_lines
 from workbench.metric import metric
 from workbench.more_runs import calmer_choice
 from workbench.queue_state import queue_state
 from workbench.result import ACTIVE_STATES, Run
 from workbench.spec import RunSpec
+from workbench.store import Store
 from workbench.ui import shown
 from workbench.ui.context import QUIET, PageContext, Tab, as_text, owner_of, run_of, say_errors
 from workbench.ui.curve_table import curve_table
@@ -44,13 +44,14 @@ class _Wiring:
 
     def __init__(self, context: PageContext, parts: dict[str, Any]) -> None:
         self.context, self.parts = context, parts
-        names = ("drawn", "x", "smoothing", "log_run", "log_source", "follow")
+        names = ("drawn", "validation", "x", "smoothing", "log_run", "log_source", "follow")
         self.inputs = [context.setting_id, *(parts[name] for name in names)]
         self.names = (
             *("head", "chooser", "pause", "cancel_all", "empty", "body", "running", "queue", "failures"),
             *(
                 "loss_plot",
                 "score_plot",
+                "validation",
                 "curve_table",
                 "machine",
                 "events",
@@ -66,6 +67,7 @@ class _Wiring:
         self,
         setting_id: str | None,
         drawn: str,
+        validation: str | None,
         x: XAxis,
         smoothing: float,
         log_run: str | None,
@@ -112,19 +114,27 @@ class _Wiring:
         signature = f"{chosen} {x} {smoothing} {_progress(runs)}"
         if signature != drawn:
             new["drawn"] = signature
-            new["loss_plot"], new["score_plot"], new["curve_table"] = self._curves(runs, x, smoothing)
+            new["validation"], validation = validation_choices(store, runs, validation)
+            new["loss_plot"], new["score_plot"], new["curve_table"] = self._curves(
+                runs, validation, x, smoothing
+            )
         return [new[name] for name in self.names]
 
-    def _curves(self, runs: Sequence[Run], x: XAxis, smoothing: float) -> tuple[Any, Any, str]:
+    def _curves(
+        self, runs: Sequence[Run], score: str | None, x: XAxis, smoothing: float
+    ) -> tuple[Any, Any, str]:
         store, kept = self.context.store, runs_worth_drawing(runs)
-        score = registry.task(runs[0].spec.setting.task).best_metric
+        score = score or shown.chosen_by(runs[0].spec.setting)
         losses = training_lines(store, kept, x=x, smoothing=smoothing)
         scores = validation_lines(store, kept, score, x=x)
         last = max((float(run.steps) for run in kept if run.steps), default=None) if x == "step" else None
-        title = f"Validation {metric(score).title.lower()}"
+        title = f"Validation {shown.in_sentence(score)}"
+        share = shown.is_share(score)
         return (
             curve_figure(losses, title="Training loss", x_title=X_TITLES[x], share=False, last=last),
-            curve_figure(scores, title=title, x_title=X_TITLES[x], share=True, last=last),
+            curve_figure(
+                scores, title=title, x_title=X_TITLES[x], share=share, last=last, from_zero=False
+            ),
             str(curve_table(kept, losses, scores, score)),
         )
 
@@ -140,10 +150,13 @@ class _Wiring:
 
     @say_errors
     def redraw_curves(
-        self, setting_id: str | None, x: XAxis, smoothing: float, request: gr.Request
+        self, setting_id: str | None, validation: str | None, x: XAxis, smoothing: float, request: gr.Request
     ) -> tuple[Any, Any, str]:
         _, runs = shown.setting_and_runs(self.context, setting_id, owner_of(request))
-        return self._curves(runs, x, smoothing) if runs else (gr.skip(), gr.skip(), gr.skip())
+        if not runs:
+            return gr.skip(), gr.skip(), gr.skip()
+        _, validation = validation_choices(self.context.store, runs, validation)
+        return self._curves(runs, validation, x, smoothing)
 
     @say_errors
     def act_on_run(self, event: gr.EventData, request: gr.Request) -> Any:
@@ -221,14 +234,35 @@ def log_choices(runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | Non
     return gr.update(choices=choices, value=value), value
 
 
+def validation_choices(
+    store: Store, runs: Sequence[Run], chosen: str | None
+) -> tuple[Any, str | None]:
+    """The scores that were measured on the way, the one that picks the checkpoint first; no choice where there is one."""
+    setting = runs[0].spec.setting
+    first, score = shown.chosen_by(setting), shown.judged_by(setting)
+    known: set[str] = set()
+    for run in runs:
+        if events := store.events(run.id, kinds=("evaluated",)):
+            known = set(events[-1].values)
+            break
+    names = [name for name in dict.fromkeys((first, score, "perplexity")) if name == first or name in known]
+    value = chosen if chosen in names else first
+    choices = [(metric(name).title, name) for name in names]
+    return gr.update(choices=choices, value=value, visible=len(names) > 1), value
+
+
 def _progress(runs: Sequence[Run]) -> int:
     return hash(tuple((run.id, run.state, run.step) for run in runs))
 
 
 def _wire(context: PageContext, p: dict[str, Any], w: _Wiring) -> None:
     shown.wire_chooser(context, p["chooser"])
-    curves = {"fn": w.redraw_curves, "inputs": [context.setting_id, p["x"], p["smoothing"]]}
+    curves = {
+        "fn": w.redraw_curves,
+        "inputs": [context.setting_id, p["validation"], p["x"], p["smoothing"]],
+    }
     plots = [p["loss_plot"], p["score_plot"], p["curve_table"]]
+    p["validation"].input(**curves, outputs=plots, **QUIET)
     p["x"].input(**curves, outputs=plots, **QUIET)
     p["smoothing"].release(**curves, outputs=plots, **QUIET)
     log = [p["log_run"], p["log_source"], p["follow"]]

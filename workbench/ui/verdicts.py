@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from workbench.compare import Comparison, Verdict
+from workbench.compare import REFERENCES, Comparison, Verdict
 from workbench.more_runs import MOST_SEEDS
 from workbench.ui.parts import badge, button, difference
 from workbench.ui.parts.numbers import MINUS
+from workbench.ui.shown import in_sentence
 
 SHOWN = 5
 
@@ -33,7 +34,7 @@ def verdicts_card(comparison: Comparison, *, every: bool = False) -> Markup:
     return Markup(
         '<section class="wb-card wb-verdicts"><div class="wb-head"><h2>What the numbers say</h2><span class="wb-space"></span>'
         '<span class="wb-note">{}</span>{}</div>{}{}{}</section>'
-    ).format(note, toggle, _one_seed() if one_seed else "", rows, _axis(limit) if shown else "")
+    ).format(note, toggle, _one_seed() if one_seed else "", rows, _axis(limit, comparison.metric) if shown else "")
 
 
 def has_one_seed(comparison: Comparison) -> bool:
@@ -41,14 +42,14 @@ def has_one_seed(comparison: Comparison) -> bool:
 
 
 def worth_reading(verdicts: Sequence[Verdict], most: int = SHOWN) -> list[Verdict]:
-    """The closest rivals of the best, the first that it beats, and what is said of TF-IDF."""
-    against_tfidf = [v for v in verdicts if v.second_key == "tfidf"]
-    others = [v for v in verdicts if v.second_key != "tfidf"]
+    """The closest rivals of the best, the first that it beats, and what is said of a reference."""
+    referred = [v for v in verdicts if v.second_key in REFERENCES]
+    others = [v for v in verdicts if v.second_key not in REFERENCES]
     told = next((v for v in others if v.kind != "cannot_tell"), None)
-    kept = others[: max(most - len(against_tfidf) - (told is not None), 1)]
+    kept = others[: max(most - len(referred) - (told is not None), 1)]
     if told is not None and told not in kept:
         kept.append(told)
-    wanted = [*kept, *against_tfidf]
+    wanted = [*kept, *referred]
     return [v for v in verdicts if v in wanted]
 
 
@@ -90,7 +91,7 @@ def _more(verdict: Verdict) -> Markup:
     seeds = verdict.more_seeds
     if verdict.kind != "cannot_tell" or not seeds or seeds > MOST_SEEDS or verdict.difference.low is None:
         return Markup("")
-    both = "" if verdict.second_key == "tfidf" else f" and {verdict.second}"
+    both = "" if verdict.second_key in REFERENCES else f" and {verdict.second}"
     label = Markup('Queue {} seed{}<span class="wb-hidden"> for {}{}</span>').format(
         seeds, "" if seeds == 1 else "s", verdict.first, both
     )
@@ -115,12 +116,12 @@ def _nothing_to_say(comparison: Comparison) -> str:
     return "One method has finished so far. Sentences compare two."
 
 
-def _axis(limit: float) -> Markup:
+def _axis(limit: float, score: str) -> Markup:
     texts = Markup("").join(
         Markup('<text x="{}" y="11" text-anchor="middle">{}</text>').format(x, text)
         for x, text in ((6, f"{MINUS}{limit:g}"), (82, "0"), (158, f"+{limit:g}"))
     )
     return Markup(
-        '<div class="wb-verdict-axis wb-note" aria-hidden="true"><span>points of difference</span>'
+        '<div class="wb-verdict-axis wb-note" aria-hidden="true"><span>difference in {}, points</span>'
         '<svg width="164" height="14">{}</svg></div>'
-    ).format(texts)
+    ).format(in_sentence(score), texts)

@@ -108,7 +108,7 @@ def progress_bar(
     ).format(classes, min(max(value, 0), 1) * 100, label, good, bad)
 
 
-def label_balance(counts: Mapping[str, int], limit: int = 8) -> Markup:
+def label_balance(counts: Mapping[str, int], limit: int = 8, noun: str = "labels") -> Markup:
     """Rows per label; more labels than `limit` are summed up in one line."""
     total = sum(counts.values())
     largest = max(counts.values(), default=0)
@@ -128,8 +128,8 @@ def label_balance(counts: Mapping[str, int], limit: int = 8) -> Markup:
     rest = [count for _, count in shown[limit:]]
     if rest:
         rows.append(
-            Markup('<div class="wb-note">{} more labels with {} to {} rows each</div>').format(
-                len(rest), format_count(min(rest)), format_count(max(rest))
+            Markup('<div class="wb-note">{} more {} with {} to {} rows each</div>').format(
+                len(rest), noun, format_count(min(rest)), format_count(max(rest))
             )
         )
     return Markup('<div class="wb-balances">{}</div>').format(Markup("").join(rows))

@@ -1,0 +1,144 @@
+"""Rows of free text on the Data tab: prompt and completion as cards, conversations by turns, lengths of each, kinds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from workbench.ui import parts
+from workbench.ui.task_switch import ROLES
+
+REPLIES = ("completion", "chosen", "rejected")
+
+
+def is_records(report: Mapping[str, Any]) -> bool:
+    """Are the rows free text, not texts with labels?"""
+    return report.get("task", "classification") != "classification"
+
+
+def record_charts(report: Mapping[str, Any], model: str) -> Markup:
+    """Kinds and the split, how long whole rows are, and how long each of their texts."""
+    split = [(part, count) for part, count in report["parts"].items() if part != "all"]
+    cards = []
+    if report["kinds"] or split:
+        cards.append(_rows_card(report["kinds"], split))
+    cards.append(
+        length_card("Length of a row", report["lengths"], model, "per row, prompt and answer together")
+    )
+    for role, lengths in report["lengths_by_role"].items():
+        unlimited = {**lengths, "limit": None}
+        title = ROLES.get(role, role.capitalize())
+        cards.append(length_card(title, unlimited, model, f"per {title.lower()}"))
+    drawn = Markup("").join(card for card in cards if card)
+    return Markup('<div class="wb-grid" style="--least:500px">{}</div>').format(drawn)
+
+
+def _rows_card(kinds: Mapping[str, int], split: Sequence[tuple[str, int]]) -> Markup:
+    body = (
+        parts.label_balance({kind.replace("_", " "): count for kind, count in kinds.items()}, 10, "kinds")
+        if kinds
+        else Markup("")
+    )
+    if split:
+        explained = parts.term(
+            "Split",
+            "Training sees the first part, the second picks the best moment, and the test part, which no method has seen,"
+            " gives the figures of the table.",
+        )
+        body += Markup('<div class="{}"><span class="wb-muted">{}</span>{}</div>').format(
+            "wb-split-line" if kinds else "wb-split-line wb-alone", explained, parts.split_bar(split)
+        )
+    note = "the table shows the scores of each kind apart" if kinds else ""
+    return parts.card("Kinds of rows" if kinds else "Rows", body, aside=_aside(note))
+
+
+def length_card(title: str, lengths: Mapping[str, Any] | None, model: str, per: str) -> Markup:
+    """A histogram of lengths in tokens of the model, or in words where it has none that can be loaded."""
+    if not lengths:
+        return Markup("")
+    bins = lengths["bins"]
+    width = bins[0]["to"] - bins[0]["from"]
+    edges = [one["from"] for one in bins] + [bins[-1]["to"] or bins[-1]["from"] + width]
+    unit = lengths["unit"]
+    note = f"median {lengths['median']:,} {unit}, 95th percentile {lengths['p95']:,}, longest {lengths['longest']:,}"
+    of_model = f"{unit} of {model} {per}" if unit == "tokens" else f"words {per}"
+    drawing = parts.histogram([one["count"] for one in bins], edges, lengths["limit"], of_model)
+    if unit != "tokens":
+        drawing += Markup('<p class="wb-note">{}</p>').format(
+            "Counted in words: the model’s own tokens need a model that can be loaded."
+        )
+    return parts.card(title, drawing, aside=_aside(note))
+
+
+def _aside(note: str) -> Markup:
+    return Markup('<span class="wb-note">{}</span>').format(note)
+
+
+def record_rows(
+    rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any], found: int | None = None, words: str = ""
+) -> Markup:
+    """A few rows as they will be read: what is asked beside what shall be answered."""
+    if not rows:
+        return Markup('<p class="wb-pad wb-two">No row holds “{}”.</p>').format(words)
+    unit = (report["lengths"] or {"unit": "tokens"})["unit"]
+    cards = Markup("").join(_card(row, str(report["place"]), unit) for row in rows)
+    caption = ""
+    if found is not None and words:
+        caption = Markup('<p class="wb-pad wb-note">{}</p>').format(
+            f"{parts.format_count(found)} rows hold “{words}”."
+        )
+    return Markup('<ol class="wb-records">{}</ol>{}').format(cards, caption)
+
+
+def _card(row: Mapping[str, Any], place: str, unit: str) -> Markup:
+    facts = [f"{place} {row['line']:,}" if row.get("line") else "", row.get("part") or ""]
+    facts.append(f"{row['length']:,} {unit}" if row.get("length") is not None else "")
+    head = parts.join(*(fact for fact in facts if fact), between=", ")
+    kind = row.get("kind")
+    chip = Markup('<span class="wb-kind">{}</span>').format(str(kind).replace("_", " ")) if kind else ""
+    body = _asked(row) + Markup("").join(_reply(row, role) for role in REPLIES if role in row)
+    if "prompt" not in row:
+        body = _text("", str(row["text"]))
+    return Markup(
+        '<li><div class="wb-record-head wb-note">{}{}</div><div class="wb-record">{}</div></li>'
+    ).format(head, chip, body)
+
+
+def _asked(row: Mapping[str, Any]) -> Markup:
+    """The prompt, or all turns before the answer by who said them."""
+    turns = row.get("messages")
+    if not turns:
+        return _text(ROLES["prompt"], str(row.get("prompt", "")))
+    said = Markup("").join(
+        Markup(
+            '<div class="wb-turn"><span class="wb-muted">{}</span><div class="wb-words">{}</div></div>'
+        ).format(turn["role"], turn["content"])
+        for turn in turns
+    )
+    return Markup('<div class="wb-asked"><div class="wb-record-name">{}</div>{}</div>').format(
+        "Conversation", said
+    )
+
+
+def _reply(row: Mapping[str, Any], role: str) -> Markup:
+    more = Markup("")
+    if role == "completion":
+        others = [text for text in row.get("references") or () if text != row[role]]
+        if others:
+            listed = Markup("").join(Markup("<li>{}</li>").format(text) for text in others)
+            more += Markup(
+                '<details class="wb-references"><summary>{}</summary><ul>{}</ul></details>'
+            ).format(f"{len(others)} more reference{'' if len(others) == 1 else 's'} count as right", listed)
+        if row.get("answer"):
+            more += Markup('<div class="wb-note">Bare answer: <span class="wb-mono">{}</span></div>').format(
+                row["answer"]
+            )
+    return _text(ROLES[role], str(row[role]), "wb-replied", more)
+
+
+def _text(name: str, words: str, classes: str = "wb-asked", more: str | Markup = "") -> Markup:
+    return Markup(
+        '<div class="{}"><div class="wb-record-name">{}</div><div class="wb-words">{}</div>{}</div>'
+    ).format(classes, name, words, more)
