@@ -22,6 +22,22 @@ def test_processes_share_the_methods(tmp_path, monkeypatch):
     assert sorted(name for part in asked.values() for name in part) == sorted(registry.methods())
 
 
+def test_answers_come_in_small_parts_the_wanted_ones_first(tmp_path, monkeypatch):
+    asked = []
+
+    def call(function, folder, owner, model, task, methods, *, pool):
+        asked.append((pool, tuple(methods)))
+        return dict.fromkeys(methods, None), ""
+
+    monkeypatch.setattr("workbench.background.call", call)
+    names = [f"m{i}" for i in range(3 * fitting.CHUNK)]
+    found = list(fitting.fit_as_found(tmp_path, "m", "generation", names))
+    assert sorted(name for part in found for name in part) == sorted(names)
+    assert len(found) == 3
+    assert tuple(names[: fitting.CHUNK]) in {methods for _, methods in asked[: fitting.PROCESSES]}
+    assert {pool for pool, _ in asked} == {"probe-1", "probe-2"}
+
+
 @pytest.mark.slow
 def test_two_processes_find_out_together(tmp_path):
     """As the page and the command line ask; what one call found is there for the next."""

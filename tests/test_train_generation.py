@@ -229,15 +229,19 @@ def test_an_encoder_fails_with_the_sentence_before_anything_is_trained(tmp_path)
         run(generation_spec(bert), tmp_path / "run")
 
 
-def test_the_result_of_another_task_is_no_base(finished, tmp_path):
-    store, run_id, _, _ = finished
+def test_a_classifier_is_no_base_for_a_task_that_writes(decoder, tmp_path):
     from tests.training import tiny_prepared, tiny_spec
 
-    spec = tiny_spec(f"run:{run_id}", "head")
-    with pytest.raises(ValueError, match="was trained for generation"):
+    store = Store(tmp_path / "store")
+    (run_id,) = store.add([tiny_spec(decoder, "head", budget=Budget("steps", 1), evaluations=1)])
+    store.claim()
+    store.change_state(run_id, "running")
+    result, _ = run(store.run(run_id).spec, store.run_folder(run_id), prepared=tiny_prepared())
+    store.change_state(run_id, "finished", result=result)
+    with pytest.raises(ValueError, match="was trained for classification"):
         train(
-            spec,
-            tiny_prepared(),
+            generation_spec(f"run:{run_id}", "head"),
+            generation_prepared(),
             tmp_path / "r",
             emit=lambda *a: None,
             should_stop=lambda: False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from workbench import optimizers, registry
@@ -12,7 +13,7 @@ from workbench.method import Context, Method
 from workbench.options import Options
 from workbench.parameters import Counts, count_parameters, total_parameters
 from workbench.spec import RunSpec, Setting
-from workbench.task import Live, Task
+from workbench.task import Live, Task, as_they_are
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
@@ -76,7 +77,9 @@ class Encoded:
 
     @property
     def longest(self) -> int:
-        return max(len(row["input_ids"]) for rows in self.rows.values() for row in rows)
+        """Of what the model reads at once."""
+        longest = max(len(row["input_ids"]) for rows in self.rows.values() for row in rows)
+        return min(self.max_length, longest)
 
 
 def plan_run(
@@ -92,19 +95,24 @@ def plan_run(
     method, task = registry.method(spec.choice.method), registry.task(setting.task)
     source = models.resolve(setting.model, store=store, revision=setting.model_revision)
     tokenizer = models.load_tokenizer(source, store=store)
-    task_options = task.options.from_dict(setting.task_options)
+    options = task.options.from_dict(setting.task_options)
+    task_options = task.complete(options, tokenizer, prepared.rows)
+    rows = prepared.rows["train"]
+    if task.pack is not as_they_are and setting.budget.kind == "epochs":
+        length = _length(setting, models.load_config(source, store=store), tokenizer)
+        rows = task.pack(task.encode(tokenizer, rows, (), length, task_options), length)
     return Plan(
         spec=spec,
         prepared=prepared,
         method=method,
         options=method.options.from_dict(spec.choice.options),
         task=task,
-        task_options=task.complete(task_options, tokenizer, prepared.rows),
+        task_options=task_options,
         labels=tuple(setting.data.labels),
         context=Context(
             task=setting.task,
             labels=len(setting.data.labels),
-            steps=total_steps(setting, len(prepared.rows["train"])),
+            steps=total_steps(setting, len(rows)),
             seed=spec.seed,
         ),
         source=source,
@@ -113,6 +121,14 @@ def plan_run(
         precision=evaluate.resolve_precision(setting.precision, device),
         store=store,
     )
+
+
+def _length(setting: Setting, config: Any, tokenizer: Any) -> int:
+    """Tokens of a training row where rows are packed, before the method takes room of its own."""
+    from workbench import evaluate
+
+    room = evaluate.longest_input(SimpleNamespace(config=config), tokenizer)
+    return min(setting.max_length, room or setting.max_length)
 
 
 def total_steps(setting: Setting, rows: int) -> int | None:
@@ -162,4 +178,6 @@ def encode(plan: Plan, model: Any) -> Encoded:
         for part in ("train", "validation", "test")
     }
     cut = [plan.task.cut_note(part, found, length) for part, found in rows.items()]
-    return Encoded(rows, length, (*filter(None, cut), *plan.task.notes(plan.task_options, rows)))
+    notes = (*filter(None, cut), *plan.task.notes(plan.task_options, rows))
+    rows["train"] = plan.task.pack(rows["train"], length)
+    return Encoded(rows, length, notes)

@@ -45,6 +45,14 @@ class Cancelled(Stopped):
     """`should_stop` said so."""
 
 
+def breathe(lease: Lease | None, should_stop: Callable[[], bool]) -> None:
+    """Between two pieces of work: a wish to stop, or a measurement that waits for quiet."""
+    if lease is not None:
+        lease.breathe(should_stop)
+    if should_stop():
+        raise Cancelled("cancelled")
+
+
 @dataclass(frozen=True)
 class Job:
     """What a trainer works on, and whom it tells."""
@@ -63,16 +71,18 @@ class Job:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
+    @property
+    def keeps_latest(self) -> bool:
+        """Whether the last state is the result: a method that reads no answers has no checkpoint picked by them."""
+        method = self.plan.method
+        return method.make_rows is not None and not method.reads_answers
+
     def batches(self, count: int) -> LengthBatches:
         size, seed = self.plan.setting.batch_size, self.plan.spec.seed
         return LengthBatches([len(row["input_ids"]) for row in self.train], size, seed, count)
 
     def breathe(self) -> None:
-        """Between two pieces of work: a wish to stop, or a measurement that waits for quiet."""
-        if self.lease is not None:
-            self.lease.breathe(self.should_stop)
-        if self.should_stop():
-            raise Cancelled("cancelled")
+        breathe(self.lease, self.should_stop)
 
 
 class RunTrainer(Trainer):
@@ -131,7 +141,7 @@ class RunTrainer(Trainer):
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         self.progress.samples += len(inputs["labels"])
-        self._tokens.append(inputs["attention_mask"].sum())
+        self._tokens.append(torch.stack([inputs["attention_mask"].sum(), (inputs["labels"] != -100).sum()]))
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_losses.append(loss)
         return loss
@@ -154,11 +164,13 @@ class RunTrainer(Trainer):
         loss: torch.Tensor = plan.task.loss(outputs["logits"], labels, count, plan.setting.label_smoothing)
         return loss
 
-    def take_tokens(self) -> int:
-        """Real tokens since the last call; one transfer for many steps."""
-        count = int(torch.stack(self._tokens).sum()) if self._tokens else 0
+    def count_tokens(self) -> None:
+        """Note the real tokens since the last call, and those of them that were learnt; one transfer for many steps."""
+        if self._tokens:
+            read, learnt = torch.stack(self._tokens).sum(0).tolist()
+            self.progress.tokens += read
+            self.progress.trained_tokens += learnt
         self._tokens.clear()
-        return count
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Score the validation part, keep the state if it is the best so far, stop early if that was asked for."""
@@ -171,11 +183,11 @@ class RunTrainer(Trainer):
         values = {"step": progress.step, "seconds": progress.seconds, **metrics, "loss": loss}
         job.emit("evaluated", values)
         chosen = task.chosen_by(plan.task_options)
-        if progress.improved(metrics, chosen, better=metric(chosen).better):
+        if progress.improved(metrics, chosen, better=metric(chosen).better, latest=job.keeps_latest):
             self.best_outcomes = outcomes
             self._keep_best()
         patience = job.plan.setting.early_stopping
-        if patience is not None and progress.evaluations_since_best >= patience:
+        if patience is not None and not job.keeps_latest and progress.evaluations_since_best >= patience:
             self.control.should_training_stop = True
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -243,7 +255,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         # With float16, an overflow is what the loss scaler looks for: it skips the step and scales down.
         if norm is not None and self.job.plan.precision != "float16":
             _check_finite(self.trainer, norm, "gradient norm")
-        progress.tokens += self.trainer.take_tokens()
+        self.trainer.count_tokens()
         values = {
             "step": progress.step,
             "steps": progress.steps_expected(),
@@ -258,7 +270,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         folder = self.job.checkpoints / f"checkpoint-{state.global_step}"
-        self.progress.tokens += self.trainer.take_tokens()
+        self.trainer.count_tokens()
         if (best := self.job.folder / BEST).is_file():
             checkpoints.link(best, folder / BEST)
         (folder / PROGRESS).write_text(json.dumps(dataclasses.asdict(self.progress)), encoding="utf-8")

@@ -28,7 +28,7 @@ from workbench.statistics import (
 from workbench.store import Store
 
 ERROR_BARS = 0.05
-REFERENCES = ("majority", "tfidf", "most_frequent", "nearest")
+REFERENCES = ("majority", "tfidf", "most_frequent", "nearest", "xz", "ngram")
 
 
 @dataclass(frozen=True)
@@ -205,9 +205,12 @@ def pareto(points: Sequence[tuple[float, float]], *, x_better: str, y_better: st
     return front
 
 
-def _best_first(row: Row, metric: str) -> float:
-    mean = row.mean(metric)
-    return 1.0 if mean is None else -mean  # what judges is a share, the more the better
+def _best_first(row: Row, score: str) -> float:
+    """Rows without the score come last."""
+    mean = row.mean(score)
+    if mean is None:
+        return float("inf")
+    return mean if metric(score).better == "lower" else -mean
 
 
 def _empty_result() -> dict[str, Any]:
@@ -342,7 +345,7 @@ def _judged(
     lettered = _with_letters(rows, scored, adjusted)
     labels = {row.key: row.label for row in (*rows, *references)}
     verdicts = [
-        _verdict(pair, pairs[pair], adjusted.get(pair), labels, _unit(judged_by(setting)))
+        _verdict(pair, pairs[pair], adjusted.get(pair), labels, judged_by(setting))
         for pair in _worth_saying(pairs, scored, references, registry.task(setting.task).yardstick)
     ]
     return lettered, verdicts
@@ -402,11 +405,11 @@ def _verdict(
     found: Difference,
     adjusted: float | None,
     labels: Mapping[str, str],
-    unit: str,
+    score: str,
 ) -> Verdict:
     first, second = labels[pair[0]], labels[pair[1]]
     each = "" if pair[1] in REFERENCES else " each"
-    points = abs(found.mean) * 100
+    points, unit = _written(abs(found.mean), score), _unit(score)
     rows = f"on the same {found.rows:,} rows"
     if found.low is None or found.high is None or adjusted is None:
         return Verdict(
@@ -415,15 +418,16 @@ def _verdict(
             *pair,
             "cannot_tell",
             found,
-            f"Cannot tell {first} from {second}: {points:.1f} {unit} apart with one seed{each}.",
+            f"Cannot tell {first} from {second}: {points} {unit} apart with one seed{each}.",
             f"{rows[0].upper()}{rows[1:]}; one seed says nothing of how much luck is in it. Two more seeds would.",
             2,
         )
-    bounds = f"95 % {found.low * 100:+.1f} to {found.high * 100:+.1f}, {rows}, {found.seeds} seeds{each}"
+    low, high = (_written(bound, score, "+") for bound in (found.low, found.high))
+    bounds = f"95 % {low} to {high}, {rows}, {found.seeds} seeds{each}"
     if adjusted < ERROR_BARS:
         word, kind = ("beats", "beats") if found.mean > 0 else ("loses to", "loses")
         return Verdict(
-            first, second, *pair, kind, found, f"{first} {word} {second} by {points:.1f} {unit}.", bounds
+            first, second, *pair, kind, found, f"{first} {word} {second} by {points} {unit}.", bounds
         )
     # Holm asks more of each of many comparisons: the advice is for that stricter level.
     stricter = max(1.0, adjusted / found.p) if found.p else 1.0
@@ -446,14 +450,23 @@ def _verdict(
         *pair,
         "cannot_tell",
         found,
-        f"Cannot tell {first} from {second}: {points:.1f} {unit} apart.",
+        f"Cannot tell {first} from {second}: {points} {unit} apart.",
         detail,
         seeds,
     )
 
 
+def _written(difference: float, score: str, sign: str = "") -> str:
+    """Of a share in points of a hundred."""
+    if metric(score).format == "share":
+        return f"{difference * 100:{sign}.1f}"
+    return f"{difference:{sign}.3f}"
+
+
 def _unit(score: str) -> str:
     """Of a difference: points of the score that is meant. Accuracy's need no name."""
+    if metric(score).format != "share":
+        return metric(score).title.lower()
     return "points" if score == "accuracy" else f"{metric(score).title} points"
 
 

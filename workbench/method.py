@@ -33,13 +33,14 @@ class Unsuitable(ValueError):
 @dataclass(frozen=True)
 class Context:
     """What a method may know of the run besides the model. `steps` is the number of training steps, where known;
-    `on_meta` says that the model has no weights (counting only)."""
+    `on_meta` says that the model has no weights (counting only); `device` is where it is trained."""
 
     task: str = "classification"
     labels: int = 2
     steps: int | None = None
     seed: int = 0
     on_meta: bool = False
+    device: str = "cpu"
 
     @property
     def peft_task(self) -> str:
@@ -66,9 +67,19 @@ class Method:
     `learning_rate` is the method's own default. `mergeable` claims that its weights fold into the base exactly.
     `stackable` claims that several of its results can sit on one loaded base, where it rides on PEFT.
     `own_save` / `own_load` are not needed: workbench.saving handles PEFT models and plain ones alike.
-    `optimizer(model, options, learning_rate, weight_decay)` replaces the setting's optimiser where the method has one.
+    `optimizer(model, options, learning_rate, weight_decay)` replaces the setting's optimiser where the method has one;
+    it may return None where its options ask for none.
     `objective(model, batch, outputs, options)` replaces the task's loss: a mean over the rows of `batch` (tensors with
     input_ids, attention_mask and labels, -100 where nothing is learnt); it may run the model again.
+    `make_rows(live, rows, options, context, told)` gives the rows to train on in place of `rows`, the training part: it
+    is called once, with the base model as a task's Live, and says how far it is by `told(counts)`: done, of, and its own,
+    such as sampled_tokens. Unless `reads_answers`, all that answers a row is taken off `rows` before, and no checkpoint is
+    picked by answers: the last state is kept. `before_and_after(live, rows, options, context)` gives numbers on the
+    validation prompts without their answers, taken of the base as NAME_start and of the trained model as NAME.
+    `prepare_model(model, options, context)` changes the base right after it was loaded: how its weights are stored. What
+    it gives is the base that the method is switched off to. `after_training(model, options, context)` turns the trained
+    model into the one that answers, in place: test scores, latency and size are that one's.
+    `notes(model, options)` are sentences that the reader must know of this method on this model.
     """
 
     name: str
@@ -79,7 +90,7 @@ class Method:
     learning_rate: float
     card: str
     paper: str
-    tasks: tuple[str, ...] = ("classification", "generation")
+    tasks: tuple[str, ...] = ("classification", "generation", "language_modelling")
     needs: str = ""
     mergeable: bool = False
     stackable: bool = True
@@ -87,6 +98,12 @@ class Method:
     claims: tuple[str, ...] = ()
     optimizer: Callable[[nn.Module, Any, float, float], Any] | None = None
     objective: Callable[[nn.Module, Any, Any, Any], Any] | None = None
+    make_rows: Callable[..., list[dict[str, Any]]] | None = None
+    reads_answers: bool = False
+    before_and_after: Callable[..., dict[str, float]] | None = None
+    prepare_model: Callable[[nn.Module, Any, Context], nn.Module] | None = None
+    after_training: Callable[[nn.Module, Any, Context], nn.Module] | None = None
+    notes: Callable[[nn.Module, Any], tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -94,6 +111,12 @@ class Method:
                 f"method {self.name}: family is one of {', '.join(FAMILIES)}, not {self.family!r}"
             )
         card_parts(self.card)
+
+    def put_on(self, model: nn.Module, options: Any, context: Context) -> nn.Module:
+        """The method on a base as it was loaded."""
+        if self.prepare_model is not None:
+            model = self.prepare_model(model, options, context)
+        return self.apply(model, options, context)
 
     @property
     def sentence(self) -> str:

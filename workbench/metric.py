@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured column. `better` is higher, lower or none; `format` is share, count, bytes, seconds, ms, ratio or nats."""
+    """One measured column. `better` is higher, lower or none; `format` is share, count, bytes, seconds, ms, ratio,
+    number or nats."""
 
     name: str
     title: str
@@ -88,6 +89,71 @@ COLUMNS: tuple[Metric, ...] = (
         "how good",
     ),
     Metric(
+        "bits_per_byte",
+        "Bits per byte",
+        "lower",
+        "",
+        "number",
+        "How many bits the model needs for each byte of the test texts: a good compressor needs about 2 for English prose."
+        " Models with different tokens can be compared by it.",
+        "how good",
+    ),
+    Metric(
+        "bits_per_byte_start",
+        "Bits per byte, start",
+        "none",
+        "",
+        "number",
+        "The same of the model that training began with.",
+        "how good",
+    ),
+    Metric(
+        "forgetting",
+        "Forgetting",
+        "lower",
+        "nats",
+        "nats",
+        "How much worse a fixed general text is told after training than before, in nats per token: 0.69 is as if the"
+        " model had to choose between twice as many tokens.",
+        "how good",
+    ),
+    Metric(
+        "general_perplexity",
+        "General perplexity",
+        "lower",
+        "",
+        "number",
+        "Perplexity of the fixed general text after training.",
+        "how good",
+    ),
+    Metric(
+        "general_perplexity_start",
+        "General perplexity, start",
+        "none",
+        "",
+        "number",
+        "The same before training.",
+        "how good",
+    ),
+    Metric(
+        "prefix_agreement",
+        "Same beginning",
+        "none",
+        "%",
+        "share",
+        "How often two answers sampled for one prompt begin with the same eight tokens.",
+        "how good",
+    ),
+    Metric(
+        "prefix_agreement_start",
+        "Same beginning, start",
+        "none",
+        "%",
+        "share",
+        "The same before training.",
+        "how good",
+    ),
+    Metric(
         "trainable_parameters",
         "Trained",
         "lower",
@@ -151,6 +217,33 @@ COLUMNS: tuple[Metric, ...] = (
         "rows/s",
         "number",
         "Training rows per second of training steps.",
+        "cost to train",
+    ),
+    Metric(
+        "trained_tokens",
+        "Learnt tokens",
+        "none",
+        "",
+        "count",
+        "Tokens that the loss was on, over all steps; of a classification, labels.",
+        "cost to train",
+    ),
+    Metric(
+        "sampled_tokens",
+        "Sampled tokens",
+        "lower",
+        "",
+        "count",
+        "Tokens that the model drew before training, to learn from its own answers.",
+        "cost to train",
+    ),
+    Metric(
+        "sampling_seconds",
+        "Sampling",
+        "lower",
+        "s",
+        "seconds",
+        "Time that drawing them took.",
         "cost to train",
     ),
     Metric(

@@ -29,6 +29,7 @@ from workbench.sources import (
 from workbench.task import Task
 
 if TYPE_CHECKING:
+    from workbench.result import Run
     from workbench.store import Store
 
 # PEFT imports torchao and bitsandbytes, which tell at length what of theirs this machine's processor can't do.
@@ -234,6 +235,8 @@ def _model_of_run(
     run = store.run(Path(source.path_or_id).name)
     earlier = run.spec.setting.task
     if registry.task(earlier).model_class != task.model_class:
+        if _lends_its_trunk(earlier, task):
+            return _on_trunk_of(run, task, labels, dtype, store)
         raise Unsuitable(
             f"run {run.id} was trained for {earlier} and its model has no part for {task.name}:"
             f" choose {run.spec.setting.model}, which it was trained on, or a run of the same task"
@@ -244,7 +247,28 @@ def _model_of_run(
         store=store,
     )
     model = saving.plain(model)
-    if list(labels) != list(run.spec.setting.data.labels):
+    if architecture.head_names(model) and list(labels) != list(run.spec.setting.data.labels):
         architecture.new_head(model, labels)
         model.workbench_new_head = True
     return (model.to(dtype) if dtype else model).eval()
+
+
+def _lends_its_trunk(earlier: str, task: Task) -> bool:
+    """A language model has all that a classifier has but the head; the other way its own head would be missing."""
+    return (
+        registry.task(earlier).model_class == "AutoModelForCausalLM"
+        and task.model_class == "AutoModelForSequenceClassification"
+    )
+
+
+def _on_trunk_of(run: Run, task: Task, labels: Sequence[str], dtype: torch.dtype | None, store: Store) -> Any:
+    """A classifier with a new head on what an earlier run made of a language model."""
+    setting = run.spec.setting
+    source = resolve(setting.model, store=store, revision=setting.model_revision)
+    found = resolve(f"run:{run.id}", store=store)
+    language_model = _model_of_run(found, registry.task(setting.task), (), dtype, store)
+    model = load_model(source, task, labels, dtype=dtype, store=store)
+    trunk = model.base_model_prefix
+    setattr(model, trunk, getattr(language_model, language_model.base_model_prefix))
+    model.workbench_new_head = True
+    return model.eval()

@@ -101,6 +101,13 @@ def adamw(model: Any, learning_rate: float, weight_decay: float) -> Any:
     return torch.optim.AdamW(_groups(model, weight_decay), lr=learning_rate, fused=True)
 
 
+def paged_adamw_8bit(model: Any, learning_rate: float, weight_decay: float) -> Any:
+    """AdamW with values of 8 bits that go to the machine's memory when the GPU's is full."""
+    from bitsandbytes.optim import PagedAdamW8bit
+
+    return PagedAdamW8bit(_groups(model, weight_decay), lr=learning_rate)
+
+
 def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
     """Trained weights in two groups, as transformers makes them: biases and norms do not decay."""
     decaying = _decaying(model)

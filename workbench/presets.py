@@ -129,6 +129,7 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
     """A preset from plain values, every one of them checked."""
     if not isinstance(values, Mapping):
         raise ValueError("a preset is a mapping of keys to values, such as `model: embedded:fable-8m`")
+    values = _searched(values)
     known = (*HEAD_KEYS, *SETTING_KEYS)
     task = str(values.get("task", "classification"))
     options = registry.task(task).options
@@ -261,6 +262,18 @@ def _budget(value: Any) -> Budget:
         raise ValueError(f"budget is one kind and its amount, such as {{epochs: 3}}, not {value!r}")
     ((kind, amount),) = value.items()
     return Budget(str(kind), amount)
+
+
+def _searched(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`search: {trials: 5}` as the setting's search_trials."""
+    if "search" not in values:
+        return values
+    search = values["search"]
+    if not isinstance(search, Mapping) or list(search) != ["trials"]:
+        raise ValueError(
+            f"search says how many learning rates each run tries, such as {{trials: 5}}, not {search!r}"
+        )
+    return {key: value for key, value in values.items() if key != "search"} | {"search_trials": search["trials"]}
 
 
 def _seeds(value: Any) -> tuple[int, ...]:

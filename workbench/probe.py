@@ -189,7 +189,7 @@ def _train_one_step(method: Method, subject: Subject) -> None:
         raise Unsuitable(
             f"{method.title} gets no gradient on a {subject.kind} model: nothing of it would be trained"
         )
-    if subject.task == "generation":
+    if subject.task != "classification":
         _write(model, batch)
 
 

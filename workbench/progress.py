@@ -22,6 +22,7 @@ class Progress:
     wall_seconds: float = 0.0
     samples: int = 0
     tokens: int = 0
+    trained_tokens: int = 0
     last_loss: float | None = None
     best_step: int | None = None
     best_score: float | None = None
@@ -43,10 +44,13 @@ class Progress:
         share = self.share(self.step)
         return max(self.step, round(self.step / share)) if share > 0 else None
 
-    def improved(self, metrics: Mapping[str, float], name: str, *, better: str = "higher") -> bool:
-        """Note an evaluation; True if it is the best so far. Of equals the earlier one stays."""
+    def improved(
+        self, metrics: Mapping[str, float], name: str, *, better: str = "higher", latest: bool = False
+    ) -> bool:
+        """Note an evaluation; True if it is the best so far, or whenever the `latest` is wanted. Of equals the earlier
+        one stays."""
         best, now = self.best_score, metrics[name]
-        if best is None or (now < best if better == "lower" else now > best):
+        if latest or best is None or (now < best if better == "lower" else now > best):
             self.best_step, self.best_score, self.best_metrics = self.step, metrics[name], dict(metrics)
             self.evaluations_since_best = 0
             return True

@@ -81,6 +81,11 @@ class Result:
     steps: int | None = None
     samples_seen: int | None = None
     tokens_seen: int | None = None
+    trained_tokens: int | None = None
+    sampled_tokens: int | None = None
+    sampling_seconds: float | None = None
+    search_seconds: float | None = None
+    trials: tuple[Mapping[str, Any], ...] = ()
     samples_per_second: float | None = None
     tokens_per_second: float | None = None
     latency_ms_p50: float | None = None
@@ -120,7 +125,8 @@ class Result:
         known = {f.name for f in fields(cls)}
         kept = {k: v for k, v in values.items() if k in known}
         kept["confusion"] = tuple(tuple(row) for row in kept.get("confusion") or ())
-        kept["notes"] = tuple(kept.get("notes") or ())
+        for name in ("notes", "trials"):
+            kept[name] = tuple(kept.get(name) or ())
         return cls(**kept)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.store import Store
 
 BASE, TFIDF = "base", "tfidf"
-REFERENCES = (TFIDF, "nearest")
+REFERENCES = (TFIDF, "nearest", "ngram")
 
 
 def ask(
@@ -21,7 +21,7 @@ def ask(
     options: Mapping[str, Any] | None = None,
     stop_file: str = "",
 ) -> dict[str, Any]:
-    """The answer of the run, of its base (`who` is "base"), or of the reference of its task ("tfidf" or "nearest").
+    """The answer of the run, of its base (`who` is "base"), or of the reference of its task ("tfidf", "nearest" or "ngram").
 
     `options` change how the task answers: the decoding of a generated text. Once `stop_file` exists the answer ends
     where it is.

@@ -77,7 +77,8 @@ class DataSpec:
 class Setting:
     """Everything that must be equal for two runs to be compared. `id` is a hash of it.
 
-    `task_options` are the task's own options, all of them, defaults included; empty where the task has none.
+    `task_options` are the task's own options, all of them, defaults included; empty where the task has none. With
+    `search_trials` each run first tries so many learning rates for the whole budget, and takes the best by validation.
     """
 
     data: DataSpec
@@ -98,6 +99,7 @@ class Setting:
     gradient_clip: float = 1.0
     evaluations: int = 4
     early_stopping: int | None = None
+    search_trials: int | None = None
     task_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +122,8 @@ class Setting:
             _check_range(name, getattr(self, name), 0, top, whole=False)
         if self.early_stopping is not None:
             _check_range("early_stopping", self.early_stopping, 1, 1000, whole=True)
+        if self.search_trials is not None:
+            _check_range("search_trials", self.search_trials, 2, 100, whole=True)
 
     @property
     def id(self) -> str:
@@ -132,10 +136,11 @@ class Setting:
         return json.loads(canonical_json(self._values()))
 
     def _values(self) -> dict[str, Any]:
-        """What a task without options leaves empty is not there, so that its settings keep their ids."""
+        """What is left empty and came later than other fields is not there, so that older settings keep their ids."""
         values = asdict(self)
-        if not values["task_options"]:
-            del values["task_options"]
+        for name in ("task_options", "search_trials"):
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod

@@ -39,7 +39,7 @@ def _any_model(config: Any, title: str) -> None:
     return None
 
 
-def _as_they_are(rows: Sequence[Encoded], max_length: int) -> list[Encoded]:
+def as_they_are(rows: Sequence[Encoded], max_length: int) -> list[Encoded]:
     return list(rows)
 
 
@@ -117,5 +117,5 @@ class Task:
     complete: Callable[[Any, Any, Mapping[str, Sequence[Row]]], Any] = _complete
     check_model: Callable[[Any, str], None] = _any_model
     notes: Callable[[Any, Mapping[str, Sequence[Encoded]]], tuple[str, ...]] = _no_notes
-    pack: Callable[[Sequence[Encoded], int], list[Encoded]] = _as_they_are
+    pack: Callable[[Sequence[Encoded], int], list[Encoded]] = as_they_are
     drift: Callable[[Live, Live, Sequence[Encoded]], dict[str, Any]] = _no_drift

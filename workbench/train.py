@@ -6,6 +6,7 @@ It knows no store but to look a base model up in: what happens is told through `
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import shutil
@@ -18,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from workbench import checkpoints, evaluate, measure, models, saving
+from workbench import checkpoints, evaluate, measure, models, sampling_stage, saving
 from workbench.build import Built, Encoded, Plan, apply_method, encode, load_base, plan_run
-from workbench.callbacks import BEST, PROGRESS, Cancelled, Emit, Job, RunTrainer, TrainingFailed
+from workbench.callbacks import BEST, PROGRESS, Cancelled, Emit, Job, RunTrainer, TrainingFailed, breathe
 from workbench.environment import environment
 from workbench.failure import reason_for
 from workbench.lease import Lease, LeaseTimeout
 from workbench.progress import Progress
 from workbench.result import Reason, Result
+from workbench.sampling_stage import Stage
 from workbench.spec import RunSpec, Setting
 
 if TYPE_CHECKING:
@@ -52,8 +54,11 @@ def train(
     device: str | None = None,
     checkpoint_seconds: float = 30.0,
     lease_seconds: float = 60.0,
+    trial: bool = False,
 ) -> Result:
     """Run `spec` in `folder` and measure it. Raises TrainingFailed with a Reason, or Cancelled.
+
+    A `trial` ends with the best validation scores: the test part is not looked at, and nothing is measured.
 
     With `resume`, the newest complete checkpoint in the folder is gone on from.
     """
@@ -61,9 +66,13 @@ def train(
     try:
         with lease.shared() if lease else contextlib.nullcontext(), models.quiet(), _cheap_collections():
             plan = plan_run(spec, prepared, device=device, store=store)
-            built = apply_method(plan, load_base(plan))
-            encoded = encode(plan, built.model)
+            base, stage = load_base(plan), None
             folder.mkdir(parents=True, exist_ok=True)
+            if plan.method.make_rows is not None:
+                tick = functools.partial(breathe, lease, should_stop)
+                plan, stage = sampling_stage.sampled(plan, base, folder, emit=emit, tick=tick, resume=resume)
+            built = apply_method(plan, base)
+            encoded = encode(plan, built.model)
             job = Job(
                 plan,
                 encoded.rows["train"],
@@ -76,7 +85,7 @@ def train(
                 begun,
             )
             with evaluate.attention(plan.device, plan.precision, encoded.longest) as kernel:
-                return _run(job, built, encoded, kernel, resume, lease_seconds)
+                return _run(job, built, encoded, kernel, resume, lease_seconds, stage, trial)
     except (TrainingFailed, Cancelled):
         raise
     except Exception as error:
@@ -88,13 +97,27 @@ def train(
         raise
 
 
-def _run(job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, lease_seconds: float) -> Result:
+def _run(
+    job: Job,
+    built: Built,
+    encoded: Encoded,
+    kernel: str,
+    resume: bool,
+    lease_seconds: float,
+    stage: Stage | None = None,
+    trial: bool = False,
+) -> Result:
     plan = job.plan
+    if stage is not None:
+        encoded = replace(encoded, notes=(*encoded.notes, stage.note))
     progress, validation, earlier_seconds, process_peak = _fit(job, built, encoded, resume)
+    if trial:
+        return Result(validation=dict(progress.best_metrics), steps=progress.step, train_seconds=progress.seconds)
     test = plan.task.predict(plan.live(built.model, tick=job.breathe), encoded.rows["test"])
     write_outcomes(job.folder / VALIDATION_OUTCOMES, validation)
     write_outcomes(job.folder / OUTCOMES, test)
     measured = _measure(job, built, encoded, progress, lease_seconds)
+    sampled = sampling_stage.measured(plan, built.model, stage, job.breathe)
     (job.folder / BEST).unlink(missing_ok=True)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
     conditions = {
@@ -105,7 +128,9 @@ def _run(job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, le
     }
     return replace(
         measured,
-        metrics=plan.task.score(test, plan.labels, plan.task_options),
+        metrics=plan.task.score(test, plan.labels, plan.task_options)
+        | dict(measured.metrics)
+        | sampled.get("metrics", {}),
         validation=dict(progress.best_metrics),
         trainable_parameters=built.counts.trainable,
         head_parameters=built.counts.head,
@@ -118,6 +143,9 @@ def _run(job: Job, built: Built, encoded: Encoded, kernel: str, resume: bool, le
         steps=progress.step,
         samples_seen=progress.samples,
         tokens_seen=progress.tokens,
+        trained_tokens=progress.trained_tokens,
+        sampled_tokens=stage.counts.get("sampled_tokens") if stage else None,
+        sampling_seconds=stage.seconds if stage else None,
         samples_per_second=progress.samples / progress.seconds,
         tokens_per_second=progress.tokens / progress.seconds,
         best_step=progress.best_step,
@@ -143,7 +171,7 @@ def _fit(
     job.emit("started", _started(job, built, progress))
     trainer = RunTrainer(job, built.model, progress)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    progress.tokens += trainer.take_tokens()
+    trainer.count_tokens()
     trainer.accelerator.unwrap_model(built.model, keep_fp32_wrapper=False)
     saving.load_trainable_state(built.model, load_file(job.folder / BEST))
     built.model.eval()
@@ -233,6 +261,9 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
     timed, notes = _latency(job, built.model, base, texts, lease_seconds)
     if not proof.live:
         notes = (*notes, _dead_note(proof))
+    drift = plan.task.drift(
+        plan.live(built.model, tick=job.breathe), plan.live(base, tick=job.breathe), encoded.rows["test"]
+    )
     peak, source = _peak_memory(job, progress, base)
     return Result(
         peak_memory_bytes=peak,
@@ -250,6 +281,7 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
         live=proof.live,
         live_difference=proof.difference,
         notes=notes,
+        **drift,
     )
 
 

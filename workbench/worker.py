@@ -43,11 +43,13 @@ def train_run(run: Run, store: Store, folder: Path, emit: Emit, should_stop: Cal
     """The work of a real run."""
     from workbench.data import load_prepared
     from workbench.lease import Lease
-    from workbench.train import train
+    from workbench.search import train_searched
 
     prepared = load_prepared(store.data_folder(run.spec.setting.data.fingerprint))
     lease = Lease(store.folder / "lease")
-    return train(run.spec, prepared, folder, emit=emit, should_stop=should_stop, lease=lease, store=store)
+    return train_searched(
+        run.spec, prepared, folder, emit=emit, should_stop=should_stop, lease=lease, store=store
+    )
 
 
 def main(order: Order, folder: Path) -> int:

@@ -29,7 +29,7 @@ def test_there_are_methods_to_draw():
     assert len(METHODS) >= 11
 
 
-def facts():
+def sample():
     from dataclasses import dataclass
 
     @dataclass(frozen=True)
@@ -42,8 +42,14 @@ def facts():
         limit: int | None = option(None, "May be empty.", min=1, max=9)
         names: tuple[str, ...] = option((), "Names.")
         word: str = option("x", "A word.")
+        layout: str = option("plain", "A name or a text.", names=("plain", "chat"))
+        found: str = option("", "Filled in.", derived=True)
 
-    return {fact.name: fact for fact in Sample.facts()}
+    return Sample
+
+
+def facts():
+    return {fact.name: fact for fact in sample().facts() if not fact.names and not fact.derived}
 
 
 def test_each_kind_of_option_gets_its_component():
@@ -66,6 +72,33 @@ def test_wide_ranges_get_a_slider_that_grows():
     scales = {name: form.scale_of(facts()[name]) for name in ("rank", "share")}
     assert scales["rank"] == {"low": 1, "high": 1024, "step": 1, "log": True}
     assert not scales["share"]["log"]
+
+
+@pytest.mark.parametrize("layout", ["plain", "chat", "Q: {prompt}\nA: "])
+def test_a_name_or_a_text_of_ones_own_comes_back_as_it_was_drawn(layout):
+    with gr.Blocks():
+        drawn, _ = form.draw_options(sample(), {"layout": layout})
+    names = [name for name, _ in drawn]
+    assert names.count("layout") == 2
+    assert "found" not in names
+    values = [held(component) for _, component in drawn]
+    assert values == form.held_by(sample(), {"layout": layout})
+    assert form.read_options(sample(), values)["layout"] == layout
+
+
+def test_a_text_of_ones_own_that_is_not_written_yet_is_the_default():
+    values = form.held_by(sample(), {"layout": "chat"})
+    values[values.index("chat")] = form.OWN
+    assert form.read_options(sample(), values)["layout"] == "plain"
+    assert form.show_own(form.OWN)["visible"]
+
+
+@pytest.mark.parametrize("task", registry.tasks().values(), ids=lambda task: task.name)
+def test_every_task_can_ask_for_its_options(task):
+    with gr.Blocks():
+        drawn, _ = form.draw_options(task.options, {})
+    given = form.read_options(task.options, [held(component) for _, component in drawn])
+    assert task.options.from_dict(given) == task.options()
 
 
 def test_an_emptied_field_is_the_default_or_none():

@@ -7,6 +7,7 @@ import pytest
 from workbench import presets
 from workbench.spec import Budget
 from workbench.ui import plan as plans
+from workbench.ui import plan_task
 
 
 @pytest.fixture
@@ -113,7 +114,8 @@ def test_settings_are_checked_where_they_are_made(plan):
     "kept",
     [None, 3, "plan", [], {"choices": "lora"}, {"data": {"source": 1}}, {"seeds": [-1]}, {"setting": {"batch_size": "x"}},
      {"choices": [{"method": "no_such", "options": {}}, {"method": "lora", "options": {"r": -1}}, 7]},
-     {"setting": {"budget": {"kind": "years", "amount": 1}}}, {"drafts": {"lora": None}}],
+     {"setting": {"budget": {"kind": "years", "amount": 1}}}, {"drafts": {"lora": None}}, {"task_options": {"generation": 3}},
+     {"task_options": {"generation": {"template": "none such"}, "dancing": {}}}],
 )  # fmt: skip
 def test_whatever_a_browser_kept_becomes_a_plan(kept):
     plan = plans.checked_plan(kept)
@@ -130,10 +132,38 @@ def test_good_parts_of_a_damaged_plan_stay(plan):
     assert "extra" not in kept
 
 
-def test_workshop_five_are_the_presets(plan):
-    five = plans.workshop_five()
-    assert len(five) == len(set(five)) == 5
-    assert set(five) <= set(plans.ticked_keys(plans.tick_methods(plan, five)))
+def test_a_preset_of_generation_becomes_a_plan_and_back():
+    preset = presets.load("e2e-style-generation")
+    plan = plans.change_options(plans.from_preset(preset), "lora", {"r": 2}, None)
+    plan = plan_task.change_task_options(plan, {"template": "alpaca", "max_new_tokens": 48})
+    assert plans.checked_plan(json.loads(json.dumps(plan))) == plan
+    again = plans.to_preset(plan)
+    assert again.task == "generation"
+    assert dict(again.task_options) == {"template": "alpaca", "max_new_tokens": 48}
+    assert "template: alpaca" in plans.to_yaml(plan)
+
+
+def test_task_options_are_kept_for_each_task_and_checked_in_their_own_words(plan):
+    plan = plan_task.change_task_options(plan_task.change_task(plan, "generation"), {"template": "chat"})
+    back = plan_task.change_task(plan_task.change_task(plan, "classification"), "generation")
+    assert plan_task.task_options_of(back) == {"template": "chat"}
+    with pytest.raises(ValueError, match="template"):
+        plan_task.change_task_options(plan, {"template": "alpacca"})
+    assert "template_hash" not in plan_task.task_options_of(plan)
+
+
+def test_switching_the_task_keeps_the_data_as_far_as_they_make_sense(plan):
+    plan["data"] |= {"text": "review", "label": "stars", "test_rows": 50, "labels": 2, "fingerprint": "ab"}
+    plan["data"]["fixes"] = ["strip_html", "drop_rare"]
+    data = plan_task.change_task(plan, "generation")["data"]
+    assert data == {
+        "source": "reviews", "title": "reviews", "text": "review", "label": "stars", "test_rows": 50, "fixes": ["strip_html"],
+    }  # fmt: skip
+    talks = {**plan_task.change_task(plan, "generation"), "data": {"source": "x.json", "text": "messages", "format": "messages",
+             "columns": {"kind": "topic"}, "fill": {"name": "Robin"}}}  # fmt: skip
+    assert plan_task.change_task(talks, "classification")["data"] == {"source": "x.json"}
+    with pytest.raises(ValueError, match="did you mean generation"):
+        plan_task.change_task(plan, "generatoin")
 
 
 class Page:

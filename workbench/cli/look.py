@@ -76,9 +76,9 @@ def _card(method: Method, as_json: bool) -> int:
 
 def data_check(arguments: argparse.Namespace) -> int:
     """0 with warnings only; 2 and one summary line on standard error when a fault blocks training."""
-    from workbench.data import check
+    from workbench.data import check, data_task
 
-    registry.task(arguments.task)
+    task = data_task(arguments.task or bundled_task(arguments.source)).name
     tokenizer = None
     if arguments.model:
         from workbench.models import load_tokenizer, resolve
@@ -93,8 +93,10 @@ def data_check(arguments: argparse.Namespace) -> int:
         fixes=tuple(arguments.fix),
         encoding=arguments.encoding,
         skip_broken=arguments.skip_broken,
-        task=arguments.task,
+        task=task,
         format=arguments.format,
+        columns=dict(_pairs(arguments.column, "--column", "ROLE=NAME")),
+        fill=dict(_pairs(arguments.fill, "--fill", "NAME=WORDS")),
     )
     if arguments.json:
         print_json(report.to_dict())
@@ -104,6 +106,13 @@ def data_check(arguments: argparse.Namespace) -> int:
         say(f"workbench: {report.blocking_sentence}")
         return 2
     return 0
+
+
+def bundled_task(source: str) -> str:
+    """The task that a bundled data set is made for; other data are taken for a classification until somebody says more."""
+    from workbench.data import bundled
+
+    return next((card.task for card in bundled(every=True) if card.name == source), "classification")
 
 
 def estimate(arguments: argparse.Namespace) -> int:
@@ -309,11 +318,11 @@ def _setting_id(store: Store, beginning: str) -> str:
         raise LookupError(f"no setting begins with {beginning!r}; `workbench runs` lists them") from None
 
 
-def _pairs(items: list[str], flag: str) -> list[tuple[str, str]]:
+def _pairs(items: list[str], flag: str, shape: str = "KEY=VALUE") -> list[tuple[str, str]]:
     pairs = []
     for item in items:
         key, equals, value = item.partition("=")
         if not equals or not key:
-            raise ValueError(f"{flag} takes KEY=VALUE, not {item!r}")
+            raise ValueError(f"{flag} takes {shape}, not {item!r}")
         pairs.append((key.strip(), value.strip()))
     return pairs

@@ -58,12 +58,26 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("source", metavar="FILE|NAME", help="a file, a folder, a bundled data set or a Hub id")
     check.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     check.add_argument(
-        "--task", default="classification", help="what the rows are for (default: classification)"
+        "--task", help="what the rows are for (default: what a bundled set is made for, else classification)"
     )
     check.add_argument("--text", help="the column that holds the text or the prompt (default: guessed)")
     check.add_argument("--label", help="the column that holds the label or the completion (default: guessed)")
     check.add_argument(
         "--format", help="how rows of another task are given, such as alpaca (default: guessed)"
+    )
+    check.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="ROLE=NAME",
+        help="the column of another role: input, references, kind, answer, system (may be repeated)",
+    )
+    check.add_argument(
+        "--fill",
+        action="append",
+        default=[],
+        metavar="NAME=WORDS",
+        help="words for a place that the texts leave open, such as {name} (may be repeated)",
     )
     check.add_argument("--encoding", help="how the file's bytes are read, such as latin-1")
     check.add_argument("--skip-broken", action="store_true", help="leave out rows that can't be read")

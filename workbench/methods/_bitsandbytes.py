@@ -94,6 +94,9 @@ def _in_4_bits(layer: Any, kind: str, double: bool, device: str, on_meta: bool) 
         quant_type=kind,
         device="meta",
     )
+    # bitsandbytes would repack weights for faster answers on some CPUs: nothing could be trained after that, and narrow
+    # layers fail.
+    stored.support_avx512bf16_for_cpu = False
     if on_meta:
         data = torch.empty(((weight.numel() + 1) // 2, 1), dtype=torch.uint8, device="meta")
         stored.weight = Params4bit(

@@ -143,7 +143,8 @@ def encode(
     room: int | None = None,
 ) -> list[Encoded]:
     """Prompt and completion as one; labels are -100 on the prompt. What is too long loses the prompt's beginning, and
-    only then the completion's end. `prompt_ids` is what an answer starts from, `cut_tokens` how many tokens are gone.
+    only then the completion's end. A sampled row brings the tokens of its completion, which need not come to an end.
+    `prompt_ids` is what an answer starts from, `cut_tokens` how many tokens are gone.
     """
     options = options or GenerationOptions()
     most = max_length - 1
@@ -155,7 +156,8 @@ def encode(
             " and answer together"
         )
     encoded: list[Encoded] = []
-    for row, (start, completion) in zip(rows, templates.lay_out(options.template, tokenizer, rows)):
+    for row, (start, told) in zip(rows, templates.lay_out(options.template, tokenizer, rows)):
+        completion = row.get("completion_ids") or told
         prompt = start or completion[-1:]  # the first token of an answer is told from something
         learnt = completion[: max_length - 1]
         kept = prompt[-(max_length - len(learnt)) :]

@@ -37,7 +37,11 @@ class LanguageModellingOptions(Options):
         True, "Draw each token by its probability instead of taking the likeliest (greedy)."
     )
     temperature: float = option(
-        0.8, "Where tokens are drawn: below 1 likely tokens are drawn more often.", min=0.01, max=10, advanced=True
+        0.8,
+        "Where tokens are drawn: below 1 likely tokens are drawn more often.",
+        min=0.01,
+        max=10,
+        advanced=True,
     )
     top_p: float = option(
         0.95,
@@ -162,7 +166,8 @@ def probes(rows: Sequence[Encoded], pad_id: int) -> list[Any]:
     from workbench import generating
 
     return generating.typical_prompts(
-        [{"prompt_ids": row["input_ids"][: min(PROBE_TOKENS, max(1, row["window"] // 2))]} for row in rows], pad_id
+        [{"prompt_ids": row["input_ids"][: min(PROBE_TOKENS, max(1, row["window"] // 2))]} for row in rows],
+        pad_id,
     )
 
 

@@ -8,8 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from workbench.compare import Comparison
-from workbench.ui import inside_panel, shown
-from workbench.ui.comparison_columns import GROUPS
+from workbench.ui import example_explorer, inside_panel, shown
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.parts import button, empty_state, page_title
 from workbench.ui.table import sortable_table
@@ -55,11 +54,12 @@ def draw() -> dict[str, Any]:
         _draw_sizes(p)
         with gr.Column(elem_classes="wb-card wb-detail-card"):
             with gr.Row(elem_classes="wb-card-head"):
-                html_block(str(title("One run, label by label", "")))
+                html_block(str(title("One run in detail", "by label, or by kind of row")))
                 p["detail_run"] = gr.Dropdown(
                     [], label="Run", show_label=False, container=False, elem_classes="wb-detail-run"
                 )
             p["detail"] = html_block("")
+        example_explorer.draw(p)
         inside_panel.draw(p)
         with (
             gr.Column(elem_classes="wb-card wb-runs-card"),
@@ -69,7 +69,7 @@ def draw() -> dict[str, Any]:
     return p
 
 
-_STATES = {"drawn": "", "every": False, "asked": "", "code_open": False}
+_STATES = {"drawn": "", "every": False, "asked": "", "code_open": False, "columns_open": False}
 
 
 def _draw_table(p: dict[str, Any]) -> None:
@@ -81,10 +81,10 @@ def _draw_table(p: dict[str, Any]) -> None:
                 max_lines=1, elem_classes="wb-find",
             )  # fmt: skip
             p["kind"] = segmented([TABLE, GRID], TABLE, label="Table as")
-            p["groups"] = gr.CheckboxGroup(
-                list(GROUPS[1:]), value=list(GROUPS[1:]), label="Columns", show_label=False,
-                container=False, elem_classes="wb-columns",
-            )  # fmt: skip
+            p["choose_columns"] = gr.Button("Columns", size="sm")
+        p["columns"] = gr.CheckboxGroup(
+            [], label="Columns", show_label=False, container=False, visible=False, elem_classes="wb-columns"
+        )
         p["table"] = sortable_table([], [])
         p["grid"] = gr.Dataframe(
             visible=False, interactive=False, wrap=False, show_label=False, show_search="search",

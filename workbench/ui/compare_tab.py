@@ -11,12 +11,11 @@ from markupsafe import Markup
 from workbench import learning_curve
 from workbench.compare import Comparison
 from workbench.curves import XAxis, scatter_points, seed_lines
-from workbench.metric import metric
 from workbench.more_runs import more_seeds
 from workbench.result import ACTIVE_STATES, FINAL_STATES, Run
-from workbench.ui import inside_panel, shown
+from workbench.ui import example_explorer, inside_panel, shown
 from workbench.ui.compare_layout import GRID, TABLE, draw, table_title, title
-from workbench.ui.comparison_columns import plain_grid
+from workbench.ui.comparison_columns import column_choices, offered_columns, plain_grid, usual_columns
 from workbench.ui.comparison_table import comparison_table
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, setting_of
 from workbench.ui.curve_table import learning_table, scatter_table
@@ -34,7 +33,7 @@ ONE_SETTING = Markup('<span class="wb-badge wb-busy">{}one setting: all rows are
     icon("ok", 12)
 )
 _PARTS = (
-    *("head", "chooser", "empty", "body", "verdicts", "facts", "table_title", "table", "grid"),
+    *("head", "chooser", "empty", "body", "verdicts", "facts", "table_title", "columns", "table", "grid"),
     *(
         "scatter",
         "scatter_table",
@@ -66,7 +65,7 @@ class _Handlers:
 
     def __init__(self, context: PageContext, parts: dict[str, Any]) -> None:
         self.context = context
-        names = ("drawn", "every", "find", "groups", "across", "x", "detail_run", "asked")
+        names = ("drawn", "every", "find", "columns", "across", "x", "detail_run", "asked")
         self.inputs = [context.setting_id, *(parts[name] for name in names)]
 
     def refresh_compare(
@@ -75,7 +74,7 @@ class _Handlers:
         drawn: str,
         every: bool,
         find: str,
-        groups: Sequence[str],
+        columns: Sequence[str],
         across: str,
         x: XAxis,
         detail_run: str | None,
@@ -104,7 +103,8 @@ class _Handlers:
         new["verdicts"] = str(verdicts_card(found, every=every))
         new["facts"] = str(facts_card(found))
         new["table_title"] = str(table_title(found))
-        new["table"] = str(comparison_table(found, find=find or "", groups=groups))
+        new["columns"], columns = _column_choices(found, columns, drawn)
+        new["table"] = str(comparison_table(found, find=find or "", chosen=columns))
         new["grid"] = _grid(found)
         new["scatter"], new["scatter_table"] = draw_scatter(found, across)
         new["learning"], new["learning_table"] = self._learning(found, x)
@@ -126,12 +126,13 @@ class _Handlers:
         return found
 
     def _learning(self, found: Comparison, x: XAxis) -> tuple[Any, str]:
-        lines = seed_lines(self.context.store, found.runs, found.metric, x=x)
+        score = shown.chosen_by(found.setting)
+        lines = seed_lines(self.context.store, found.runs, score, x=x)
         words = {"step": "training step", "time": "seconds of training"}[x]
-        title = f"Validation {metric(found.metric).title.lower()}"
-        return curve_figure(lines, title=title, x_title=words, share=True), str(
-            learning_table(lines, "step" if x == "step" else "second")
-        )
+        title = f"Validation {shown.in_sentence(score)}"
+        share = shown.is_share(score)
+        figure = curve_figure(lines, title=title, x_title=words, share=share, from_zero=False)
+        return figure, str(learning_table(lines, "step" if x == "step" else "second", score))
 
     def _sizes(self, setting_ids: Sequence[str], owner: str | None) -> dict[str, Any]:
         """The learning curve over settings with other numbers of training rows; hidden where there are none."""
@@ -155,9 +156,10 @@ class _Handlers:
 
     @say_errors
     def filter_table(
-        self, setting_id: str | None, find: str, groups: Sequence[str], request: gr.Request
+        self, setting_id: str | None, find: str, columns: Sequence[str], request: gr.Request
     ) -> str:
-        return str(comparison_table(self._found(setting_id, request), find=(find or "")[:80], groups=groups))
+        found = self._found(setting_id, request)
+        return str(comparison_table(found, find=(find or "")[:80], chosen=columns))
 
     @say_errors
     def redraw_scatter(self, setting_id: str | None, across: str, request: gr.Request) -> tuple[Any, str]:
@@ -241,8 +243,9 @@ class _Handlers:
 
 def draw_scatter(found: Comparison, across: str) -> tuple[Any, str]:
     points = scatter_points(found, across)
-    tfidf = next((row.mean(found.metric) for row in found.references if row.key == "tfidf"), None)
-    reference = None if tfidf is None else ("TF-IDF", tfidf)
+    row = shown.yardstick_of(found)
+    mean = row.mean(found.metric) if row else None
+    reference = None if row is None or mean is None else (shown.YARDSTICKS[row.key], mean)
     return scatter_figure(points, across, found.metric, reference=reference), str(
         scatter_table(points, across, found.metric)
     )
@@ -251,6 +254,14 @@ def draw_scatter(found: Comparison, across: str) -> tuple[Any, str]:
 def _grid(found: Comparison) -> Any:
     heads, rows = plain_grid(found)
     return gr.update(value={"headers": heads, "data": rows}, pinned_columns=1)
+
+
+def _column_choices(found: Comparison, given: Sequence[str], drawn: str) -> tuple[Any, list[str]]:
+    """What the reader chose stays while the task is the same; the usual columns otherwise."""
+    offered = offered_columns(found)
+    same = drawn.partition(" ")[0] == found.setting.id
+    chosen = [name for name in offered if name in given] if same else usual_columns(found)
+    return gr.update(choices=column_choices(found), value=chosen), chosen
 
 
 def _detail_choices(runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | None]:
@@ -266,6 +277,10 @@ def show_as(kind: str) -> tuple[Any, Any]:
     return gr.update(visible=kind == TABLE), gr.update(visible=kind == GRID)
 
 
+def show_columns(open_now: bool) -> tuple[Any, bool]:
+    return gr.update(visible=not open_now), not open_now
+
+
 def show_code(visible: bool) -> tuple[Any, bool]:
     return gr.update(visible=not visible), not visible
 
@@ -279,13 +294,19 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     redraw = {"fn": tab.refresh, "inputs": list(tab.inputs), "outputs": list(tab.outputs), **QUIET}
     shown.wire_chooser(context, p["chooser"])
     p["empty"].action(go_to_methods, None, context.tabs, **QUIET)
-    for event in (p["find"].change, p["groups"].change):
+    for event in (p["find"].change, p["columns"].input):
         event(
-            h.filter_table, [setting, p["find"], p["groups"]], p["table"], trigger_mode="always_last", **QUIET
+            h.filter_table,
+            [setting, p["find"], p["columns"]],
+            p["table"],
+            trigger_mode="always_last",
+            **QUIET,
         )
+    p["choose_columns"].click(show_columns, p["columns_open"], [p["columns"], p["columns_open"]], **QUIET)
     p["kind"].change(show_as, p["kind"], [p["table"], p["grid"]], **QUIET)
     p["across"].change(h.redraw_scatter, [setting, p["across"]], [p["scatter"], p["scatter_table"]], **QUIET)
     p["x"].change(h.redraw_learning, [setting, p["x"]], [p["learning"], p["learning_table"]], **QUIET)
+    example_explorer.wire(context, p)
     inside_panel.wire(context, p)
     p["detail_run"].input(h.show_detail, p["detail_run"], p["detail"], **QUIET)
     p["code"].click(show_code, p["code_open"], [p["code_box"], p["code_open"]], **QUIET)

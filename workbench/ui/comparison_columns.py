@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from workbench import registry
 from workbench.compare import Comparison, Row
 from workbench.metric import metric
 from workbench.statistics import Interval
 from workbench.ui.parts import format_score, format_value, scale_axis, term
+from workbench.ui.shown import YARDSTICKS, head_of, is_share, plain_figure, yardstick_of
 from workbench.ui.table import Column
 
 GROUPS = ("How good", "What moves", "Cost to train", "Cost to serve")
@@ -18,9 +20,18 @@ MEMORY_SOURCES = {"tensors": "tensor bytes, counted", "cuda_allocator": "allocat
 MEASURED: Mapping[str, tuple[str, ...]] = {
     "What moves": ("trainable_parameters", "trainable_share"),
     "Cost to train": ("peak_memory_bytes", "train_seconds", "samples_per_second"),
-    "Cost to serve": ("latency_ms_p50", "latency_ratio", "merged_latency_ratio", "adapter_bytes"),
+    "Cost to serve": (
+        "latency_ms_p50",
+        "first_token_ms",
+        "token_ms",
+        "latency_ratio",
+        "merged_latency_ratio",
+        "adapter_bytes",
+    ),
 }
-# TF-IDF belongs on the scale when it is this near, in points, however alike the methods are.
+# Read rarely: together with the others they would not fit on a screen. The reader may add them.
+RARE = ("rouge_l", "bleu", "samples_per_second", "latency_ms_p50", "first_token_ms")
+# The reference belongs on the scale when it is this near, in points, however alike the methods are.
 NEAR = 10.0
 _TITLES = {
     "macro_f1": "F1, %",
@@ -31,42 +42,61 @@ _TITLES = {
     "latency_ratio": "× base",
     "merged_latency_ratio": "merged",
 }
-# With these left out nine cells remain on a narrow screen: three full lines below the score.
-_WIDE_SCREENS_ONLY = ("samples_per_second", "latency_ms_p50")
+
+
+def offered_columns(comparison: Comparison) -> dict[str, str]:
+    """Every column that may be shown or hidden with its group, in order. The score that ranks always stands there."""
+    task = registry.task(comparison.setting.task)
+    pairs = [(name, GROUPS[0]) for name in task.metrics if name != comparison.metric]
+    pairs += [(name, group) for group, names in MEASURED.items() for name in names]
+    rows = (*comparison.rows, *comparison.references)
+    return {name: group for name, group in pairs if any(name in row.cells for row in rows)}
+
+
+def usual_columns(comparison: Comparison) -> list[str]:
+    """Those that are shown until the reader chooses."""
+    return [name for name in offered_columns(comparison) if name not in RARE]
+
+
+def column_choices(comparison: Comparison) -> list[tuple[str, str]]:
+    """Title and name of each, for the reader's choice."""
+    return [(metric(name).title, name) for name in offered_columns(comparison)]
 
 
 def table_columns(
-    comparison: Comparison, scale: tuple[float, float], groups: Sequence[str], source: str
+    comparison: Comparison, scale: tuple[float, float], chosen: Sequence[str], source: str
 ) -> list[Column]:
-    """The columns of the chosen groups; the name and the score always stand there."""
+    """The chosen columns; the name and the score always stand there."""
     score = metric(comparison.metric)
     columns = [
         Column("name", "Method", first="ascending", row_header=True),
-        Column(score.name, f"{score.title}, %", GROUPS[0], numeric=True, help=score.help),
+        Column(score.name, head_of(score.name), GROUPS[0], numeric=True, help=score.help),
         Column("whisker", scale_axis(*scale), GROUPS[0], sortable=False, narrow=2),
     ]
-    columns.append(_column("macro_f1" if score.name == "accuracy" else "accuracy", GROUPS[0]))
     alike = "Methods that share a letter cannot be told apart."
-    columns.append(Column("letters", "Group", GROUPS[0], sortable=False, help=alike))
-    for group, names in MEASURED.items():
-        for name in names if group in groups else ():
-            memory = name == "peak_memory_bytes"
-            columns.append(_column(name, group, f" ({source})" if memory and source else ""))
-            if memory:
-                columns.append(Column("memory_bar", _bar_head(comparison), group, sortable=False, narrow=0))
-    return columns
+    letters = Column("letters", "Group", GROUPS[0], sortable=False, help=alike)
+    for name, group in offered_columns(comparison).items():
+        if group != GROUPS[0] and letters not in columns:
+            columns.append(letters)
+        if name not in chosen:
+            continue
+        memory = name == "peak_memory_bytes"
+        columns.append(_column(name, group, f" ({source})" if memory and source else ""))
+        if memory:
+            columns.append(Column("memory_bar", _bar_head(comparison), group, sortable=False, narrow=0))
+    return columns if letters in columns else [*columns, letters]
 
 
 def _column(name: str, group: str, more_help: str = "") -> Column:
     column = metric(name)
+    title = head_of(name) if column.group == "how good" else column.title
     return Column(
         name,
-        _TITLES.get(name, column.title),
+        _TITLES.get(name, title),
         group,
         numeric=True,
         first="ascending" if column.better == "lower" else "descending",
         help=column.help + more_help,
-        narrow=0 if name in _WIDE_SCREENS_ONLY else 1,
     )
 
 
@@ -98,16 +128,17 @@ def best_values(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def score_scale(comparison: Comparison) -> tuple[float, float]:
-    """One scale in percent that holds every whisker whole, and TF-IDF where that doesn't flatten them."""
+    """One scale in percent that holds every whisker whole, and the reference where that doesn't flatten them."""
     score = comparison.metric
     cells = [row.cells[score] for row in comparison.rows if score in row.cells]
     if not cells:
         return 0.0, 100.0
     bounds = [100 * x for cell in cells for x in (cell.mean, cell.low, cell.high) if x is not None]
     low, high = min(bounds), max(bounds)
-    tfidf = next((row.mean(score) for row in comparison.references if row.key == "tfidf"), None)
-    if tfidf is not None and low - NEAR <= 100 * tfidf <= high + NEAR:
-        low, high = min(low, 100 * tfidf), max(high, 100 * tfidf)
+    row = yardstick_of(comparison)
+    mean = row.mean(score) if row else None
+    if mean is not None and low - NEAR <= 100 * mean <= high + NEAR:
+        low, high = min(low, 100 * mean), max(high, 100 * mean)
     return max(math.floor(low - 0.5), 0.0), min(math.ceil(high + 0.5), 100.0)
 
 
@@ -121,47 +152,45 @@ def memory_source(comparison: Comparison) -> str:
     return MEMORY_SOURCES.get(sources.pop(), "") if len(sources) == 1 else ""
 
 
-def caption(comparison: Comparison, source: str) -> Markup:
+def caption(comparison: Comparison, source: str, chosen: Sequence[str]) -> Markup:
     """What the marks mean, then every column's word with its explanation."""
     seeds = max((len(row.seeds) for row in comparison.rows), default=0)
     several = (
-        f"Whiskers are 95 % intervals over {seeds} seeds. " if seeds > 1 else "One seed: no whiskers yet. "
+        f"Whiskers are 95 % intervals over {seeds} seeds; an arrow: it goes on beyond the scale. "
+        if seeds > 1
+        else "One seed: no whiskers yet. "
     )
-    tfidf = "Dotted line: TF-IDF. " if any(row.key == "tfidf" for row in comparison.references) else ""
+    row = yardstick_of(comparison)
+    dotted = f"Dotted line: {YARDSTICKS[row.key]}. " if row else ""
     memory = f"Peak memory: {source}. " if source else ""
-    shown = [comparison.metric, *(name for names in MEASURED.values() for name in names)]
+    names = [comparison.metric, *(name for name in offered_columns(comparison) if name in chosen)]
     words = Markup(", ").join(
         term(metric(name).title, metric(name).help)
-        for name in dict.fromkeys(("accuracy", "macro_f1", *shown))
+        for name in names
         if any(name in row.cells for row in comparison.rows)
     )
     return Markup(
         "{}Methods that share a letter cannot be told apart (paired test over seeds and rows, Holm). {}{}"
         "Underlined: the best of its column. Latency at batch 1, × against the base. “cannot” does not merge, "
         "“–” does not apply, an empty cell was not measured.<br>What the columns mean: {}."
-    ).format(several, tfidf, memory, words)
+    ).format(several, dotted, memory, words)
 
 
 def plain_grid(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """The same rows as plain text cells, the name first."""
-    names = [
-        name
-        for name in dict.fromkeys(
-            ("accuracy", "macro_f1", *(n for names in MEASURED.values() for n in names))
-        )
-        if any(name in row.cells for row in (*comparison.rows, *comparison.references))
-    ]
+    """The same rows as plain text cells with every column, the name first."""
+    rows = (*comparison.rows, *comparison.references)
+    names = [comparison.metric, *offered_columns(comparison)]
     heads = ["Method", *(metric(name).title for name in names), "Group", "Runs"]
-    rows = [
+    cells = [
         [
             row.label,
             *(_plain(row.cells.get(name), name) for name in names),
             row.letters,
             ", ".join(f"{count} {state}" for state, count in row.states.items()) or "reference",
         ]
-        for row in (*comparison.rows, *comparison.references)
+        for row in rows
     ]
-    return heads, rows
+    return heads, cells
 
 
 def _plain(cell: Interval | None, name: str) -> str:
@@ -170,5 +199,7 @@ def _plain(cell: Interval | None, name: str) -> str:
     column = metric(name)
     if column.group != "how good":
         return format_value(cell.mean, column.format)
+    if not is_share(name):
+        return plain_figure(cell.mean, name)
     half = f" ± {format_score(cell.half_width)}" if cell.half_width is not None else ""
     return f"{format_score(cell.mean)}{half} %"

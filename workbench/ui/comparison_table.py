@@ -11,14 +11,13 @@ from workbench.compare import Comparison, Row
 from workbench.metric import metric
 from workbench.statistics import Interval
 from workbench.ui.comparison_columns import (
-    GROUPS,
-    MEASURED,
     best_values,
     caption,
     memory_source,
     predicted_memory,
     score_scale,
     table_columns,
+    usual_columns,
 )
 from workbench.ui.parts import (
     badge,
@@ -33,6 +32,7 @@ from workbench.ui.parts import (
     plus_minus,
     whisker,
 )
+from workbench.ui.shown import is_share, plain_figure, yardstick_of
 from workbench.ui.table import Cell, Column, table_html
 from workbench.ui.table import Row as TableRow
 
@@ -41,14 +41,19 @@ _NOTHING_TO_MERGE = ("whole", "selected")
 _BADLY_ENDED = ("failed", "lost", "cancelled")
 
 
-def comparison_table(comparison: Comparison, *, find: str = "", groups: Sequence[str] = GROUPS) -> Markup:
-    """The whole table; `find` keeps the rows whose name or family contains it."""
+def comparison_table(
+    comparison: Comparison, *, find: str = "", chosen: Sequence[str] | None = None
+) -> Markup:
+    """The whole table with the chosen columns, the usual ones unless given; `find` keeps the rows whose name or family
+    contains it."""
+    chosen = usual_columns(comparison) if chosen is None else chosen
     source = memory_source(comparison)
     scale = score_scale(comparison)
-    drawing = _Drawing(comparison, scale, table_columns(comparison, scale, groups, source))
+    drawing = _Drawing(comparison, scale, table_columns(comparison, scale, chosen, source))
     rows = [_row(row, drawing) for row in (*comparison.rows, *comparison.references) if _is_found(row, find)]
     rows.sort(key=lambda row: ("run", "chosen", "failed", "reference").index(row.kind))
-    return table_html(drawing.columns, rows, caption=caption(comparison, source), sorted_by=comparison.metric)
+    words = caption(comparison, source, chosen)
+    return table_html(drawing.columns, rows, caption=words, sorted_by=comparison.metric)
 
 
 class _Drawing:
@@ -61,8 +66,8 @@ class _Drawing:
         peaks = [row.mean("peak_memory_bytes") or 0.0 for row in comparison.rows]
         peaks += [predicted_memory(comparison, row) or 0.0 for row in comparison.rows]
         self.largest_memory = max(peaks, default=0.0)
-        tfidf = next((row for row in comparison.references if row.key == "tfidf"), None)
-        reference = tfidf.mean(comparison.metric) if tfidf else None
+        yardstick = yardstick_of(comparison)
+        reference = yardstick.mean(comparison.metric) if yardstick else None
         self.reference = None if reference is None else 100 * reference
 
 
@@ -71,7 +76,7 @@ def _row(row: Row, drawing: _Drawing) -> TableRow:
     failed = sum(row.states.get(state, 0) for state in _BADLY_ENDED)
     if not row.reference and row.mean(score) is None and failed:
         return TableRow(row.key, _failed_cells(row, failed, drawing), "failed", row.family)
-    cells = {name: _cell(row, name, drawing) for name in _measured(row)}
+    cells = {name: _cell(row, name, drawing) for name in row.cells}
     cells |= {"name": _name(row, failed), "whisker": _whisker(row, drawing)}
     cells["letters"] = Cell(group_letters("".join(row.letters.split()), drawing.every))
     cells["memory_bar"] = _memory_bar(row, drawing)
@@ -80,20 +85,14 @@ def _row(row: Row, drawing: _Drawing) -> TableRow:
     return TableRow(row.key, cells, "reference" if row.reference else "run", row.family)
 
 
-def _measured(row: Row) -> list[str]:
-    return [
-        "accuracy",
-        "macro_f1",
-        *(name for names in MEASURED.values() for name in names if name in row.cells),
-    ]
-
-
 def _cell(row: Row, name: str, drawing: _Drawing) -> Cell:
     cell = row.cells.get(name)
     if cell is None:
         return Cell("")
     column = metric(name)
     best = not row.reference and drawing.best.get(name) == cell.mean
+    if column.group == "how good" and not is_share(name):
+        return Cell(_with_spread(plain_figure(cell.mean, name), cell, column.format), cell.mean, best)
     if column.group == "how good":
         half = format_score(cell.half_width) if name == drawing.comparison.metric else None
         return Cell(plus_minus(format_score(cell.mean), half or None), cell.mean, best)

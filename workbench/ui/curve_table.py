@@ -63,9 +63,7 @@ def scatter_table(points: Sequence[Point], column: str, score: str) -> Markup:
         for point in sorted(points, key=lambda point: -point.y)
     ]
     heads = ("Method", metric(column).title, head_of(score), "95 % interval", "On the front")
-    return plain_table(
-        heads, rows, f"{metric(score).title} and {in_sentence(column)} of each method"
-    )
+    return plain_table(heads, rows, f"{metric(score).title} and {in_sentence(column)} of each method")
 
 
 def learning_table(lines: Sequence[Line], x_title: str, score: str) -> Markup:

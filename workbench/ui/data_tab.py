@@ -24,7 +24,8 @@ from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors, 
 from workbench.ui.controls import html_block
 from workbench.ui.frame import model_title
 from workbench.ui.live_plan import change_plan, current_plan
-from workbench.ui.plan import Plan, change_setting, change_task, empty_plan, setting_value
+from workbench.ui.plan import Plan, change_setting, empty_plan, setting_value
+from workbench.ui.plan_task import change_task
 from workbench.uploads import PREFIX, keep_upload, shown_source
 
 _ASKS_FOR_MORE = ("columns", "format", "encoding", "split")

@@ -37,7 +37,9 @@ def draw(p: dict[str, Any]) -> None:
         with gr.Row(elem_classes="wb-decoding-row"):
             with gr.Column(elem_classes="wb-decoding-way"):
                 p[part("do_sample")] = segmented(_WAYS, False, label="Decoding", info=None, show_label=True)
-                html_block(f'<p class="wb-note">Greedy takes the likeliest token. {_FACTS["do_sample"].help}</p>')
+                html_block(
+                    f'<p class="wb-note">Greedy takes the likeliest token. {_FACTS["do_sample"].help}</p>'
+                )
             p[part("max_new_tokens")] = _number(_FACTS["max_new_tokens"])
         with gr.Row(visible=False, elem_classes="wb-decoding-row") as p["decoding_sampling"]:
             for name in SAMPLING:

@@ -16,7 +16,8 @@ from workbench.ui.controls import html_block
 from workbench.ui.frame import model_title
 from workbench.ui.live_plan import current_plan
 from workbench.ui.owner import owner_of
-from workbench.ui.plan import Plan, setting_value, task_options_of
+from workbench.ui.plan import Plan, setting_value
+from workbench.ui.plan_task import task_options_of
 from workbench.ui.sheet import draw_sheet
 
 Updates = dict[Any, Any]
@@ -97,8 +98,8 @@ def batch_body(batch: Mapping[str, Any], plan: Plan) -> Markup:
     rows = [_row(number, row, longest) for number, row in enumerate(batch["rows"], 1)]
     more = Markup("")
     if rows[SHOWN_ROWS:]:
-        more = Markup('<details class="wb-more"><summary>{} more of this batch</summary>{}</details>').format(
-            _counted(len(rows) - SHOWN_ROWS, "row"), Markup("").join(rows[SHOWN_ROWS:])
+        more = Markup('<details class="wb-more"><summary>{} of this batch</summary>{}</details>').format(
+            _counted(len(rows) - SHOWN_ROWS, "more row"), Markup("").join(rows[SHOWN_ROWS:])
         )
     return Markup('<div class="wb-sheet-body wb-batch"><p>{}</p>{}{}<div>{}{}</div></div>').format(
         _sentence(batch), _template(batch, plan), _legend(batch), Markup("").join(rows[:SHOWN_ROWS]), more

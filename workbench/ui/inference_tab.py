@@ -1,9 +1,12 @@
-"""The Inference tab: one text through finished runs, their base and TF-IDF, side by side."""
+"""The Inference tab: one text through finished runs, their base and a reference, side by side; labels or generated texts."""
 
 from __future__ import annotations
 
-import functools
+import tempfile
+import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +15,32 @@ from markupsafe import Markup
 
 from workbench import background, registry
 from workbench.result import Run
-from workbench.side_by_side import BASE, TFIDF
-from workbench.ui import shown
+from workbench.side_by_side import BASE, REFERENCES
+from workbench.ui import decoding_form, shown
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, sentence_of
 from workbench.ui.controls import html_block
-from workbench.ui.panes import Answers, agreement, panes_for, panes_html
-from workbench.ui.parts import button, empty_state, page_title
+from workbench.ui.panes import YARDSTICKS, Answers, Pane, agreement, panes_for, panes_html
+from workbench.ui.parts import button, empty_state, page_title, progress_bar
+from workbench.ui.prompts import Known, examples_html, examples_of, score_text, test_rows
 from workbench.ui.theme import page_file
 
 LONGEST_TEXT = 20_000
 MOST_PANES = 16
-EXAMPLES = 4
-SUBTITLE = "Same text, same tokens, in every pane"
+SUBTITLES = {
+    False: "Same text, same tokens, in every pane",
+    True: "Same prompt, same decoding, in every pane",
+}
+PLACEHOLDERS = {False: "A text for all of them to judge", True: "A prompt for all of them to answer"}
 NO_FINISHED = (
     "No run has finished yet. Answers come from trained runs: queue some, or wait for those on Train."
 )
+NOT_ASKED = "You stopped before its turn."
 _PARTS = (
-    "head",
-    "chooser",
-    "empty",
-    "body",
-    "runs",
-    "every_seed",
-    "examples",
-    "run",
-    "panes",
-    "agreement",
-    "drawn",
-    "answers",
+    *("head", "chooser", "empty", "body", "text", "runs", "every_seed", "examples", "run", "differences"),
+    *("panes", "agreement", "drawn", "answers", "right"),
+    *decoding_form.PARTS,
 )
+_ASKED = ("panes", "run", "stop", "agreement", "answers", "right")
 
 
 def build(context: PageContext) -> Tab:
@@ -54,9 +54,9 @@ def build(context: PageContext) -> Tab:
 
 
 def _draw() -> dict[str, Any]:
-    p: dict[str, Any] = {"drawn": gr.State(""), "answers": gr.State({})}
+    p: dict[str, Any] = {"drawn": gr.State(""), "answers": gr.State({}), "right": gr.State(())}
     with gr.Row(elem_classes="wb-tab-head"):
-        p["head"] = html_block(str(page_title("Inference", SUBTITLE)), elem_classes="wb-head-line")
+        p["head"] = html_block(str(page_title("Inference", SUBTITLES[False])), elem_classes="wb-head-line")
         p["chooser"] = shown.setting_chooser()
     p["empty"] = html_block(
         str(empty_state(NO_FINISHED, button("Go to Methods", "methods", kind="primary", small=False)))
@@ -64,17 +64,22 @@ def _draw() -> dict[str, Any]:
     with gr.Column(visible=False, elem_classes="wb-inference") as p["body"]:
         with gr.Column(elem_classes="wb-card wb-ask"):
             p["text"] = gr.Textbox(
-                label="Text", show_label=False, placeholder="A text for all of them to judge", lines=2, max_lines=8,
+                label="Text", show_label=False, placeholder=PLACEHOLDERS[False], lines=2, max_lines=8,
                 max_length=LONGEST_TEXT, container=False, elem_classes="wb-ask-text",
             )  # fmt: skip
             p["examples"] = html_block("")
             with gr.Row(elem_classes="wb-ask-row"):
                 p["run"] = gr.Button("Run", variant="primary", elem_classes="wb-ask-run")
+                p["stop"] = gr.Button("Stop", visible=False)
                 gr.HTML(
                     '<span class="wb-note">Ctrl + Enter</span>', apply_default_css=False, elem_classes="wb-html wb-ask-hint",
                     js_on_load=page_file("ask.js").read_text(encoding="utf-8"),
                 )  # fmt: skip
                 p["agreement"] = html_block("", elem_classes="wb-agreement")
+                p["differences"] = gr.Checkbox(
+                    True, label="mark what differs from the base", container=False, visible=False,
+                    elem_classes="wb-differences",
+                )  # fmt: skip
             with gr.Row(elem_classes="wb-chips-row"):
                 p["runs"] = gr.CheckboxGroup(
                     [], label="Runs", show_label=False, container=False, elem_classes="wb-run-chips"
@@ -82,15 +87,34 @@ def _draw() -> dict[str, Any]:
                 p["every_seed"] = gr.Checkbox(
                     False, label="every seed", container=False, visible=False, elem_classes="wb-every-seed"
                 )
+            decoding_form.draw(p)
         p["panes"] = html_block("")
     return p
 
 
+@dataclass
+class _Asking:
+    """One question under way: set `stopped` and make the file, and it ends at the next token or pane."""
+
+    stopped: threading.Event = field(default_factory=threading.Event)
+    file: Path = field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / f"workbench-stop-{uuid.uuid4().hex}"
+    )
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.file.touch()
+
+    def end(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+
 class _Handlers:
-    """What the tab does, with the context that it needs."""
+    """What the tab does, with the context that it needs and the questions under way by session."""
 
     def __init__(self, context: PageContext) -> None:
         self.context = context
+        self.asking: dict[str, _Asking] = {}
 
     def refresh_inference(
         self, setting_id: str | None, drawn: str, ticked: Sequence[str], every: bool, request: gr.Request
@@ -109,25 +133,39 @@ class _Handlers:
         new["chooser"] = shown.show_choices(self.context, owner, chosen)
         if finished:
             same = drawn.split(" ", 1)[0] == str(chosen)
-            ids = [run.id for run in finished]
-            kept = [run_id for run_id in ticked if run_id in ids] if same else []
+            offered = {*(run.id for run in finished), *REFERENCES}
+            kept = [name for name in ticked if name in offered] if same else []
             new["runs"], values = _run_chips(finished, kept, every)
             new["every_seed"] = gr.update(visible=len(finished) > len({r.spec.choice.id for r in finished}))
-            shown_panes = panes_for(_in_order(finished, values), _score_name(finished))
             new["run"] = gr.update(value=_run_words(values))
-            new["examples"] = str(_examples_html(self._rows(finished[0])))
             if not same:
-                new |= {"answers": {}, "agreement": "", "panes": str(panes_html(shown_panes, {}))}
+                new |= self._afresh(finished, values)
         return [new[name] for name in _PARTS]
 
-    def _rows(self, run: Run) -> Mapping[str, str]:
+    def _afresh(self, finished: Sequence[Run], values: Sequence[str]) -> dict[str, Any]:
+        """What changes with the setting: words, examples, decoding, and empty panes."""
+        setting = finished[0].spec.setting
+        texts = shown.writes_text(setting)
+        return {
+            "head": str(page_title("Inference", SUBTITLES[texts])),
+            "text": gr.update(placeholder=PLACEHOLDERS[texts]),
+            "examples": str(examples_html(self._rows(finished[0]), texts=texts)),
+            "differences": gr.update(visible=texts),
+            "answers": {},
+            "right": (),
+            "agreement": "",
+            "panes": str(panes_html(_panes(finished, values), {})),
+            **decoding_form.updates(setting),
+        }
+
+    def _rows(self, run: Run) -> Mapping[str, Known]:
         fingerprint = run.spec.setting.data.fingerprint
         return test_rows(self.context.store.data_folder(fingerprint)) if fingerprint else {}
 
     def _ticked(self, ticked: Sequence[str], request: gr.Request) -> list[Run]:
         owner = owner_of(request)
-        runs = [run_of(self.context, str(run_id), owner) for run_id in ticked[:MOST_PANES]]
-        return _in_order(runs, [run.id for run in runs])
+        ids = [str(name) for name in ticked if name not in REFERENCES][:MOST_PANES]
+        return _in_order([run_of(self.context, run_id, owner) for run_id in ids], ids)
 
     @say_errors
     def offer_seeds(
@@ -138,14 +176,32 @@ class _Handlers:
         return _run_chips([run for run in runs if run.state == "finished"], ticked, every)[0]
 
     @say_errors
-    def draw_panes(self, ticked: Sequence[str], answers: Answers, request: gr.Request) -> tuple[str, Any]:
+    def draw_panes(
+        self,
+        ticked: Sequence[str],
+        answers: Answers,
+        right: Sequence[str],
+        differences: bool,
+        request: gr.Request,
+    ) -> tuple[str, Any]:
         runs = self._ticked(ticked, request)
-        panes = panes_for(runs, _score_name(runs)) if runs else []
-        return str(panes_html(panes, answers)), gr.update(value=_run_words(ticked), interactive=bool(runs))
+        html = panes_html(_panes(runs, ticked), answers, right=right, differences=differences)
+        return str(html), gr.update(value=_run_words(ticked), interactive=bool(runs))
 
     @say_errors
     def ask_all(
-        self, ticked: Sequence[str], text: str, answers: Answers, request: gr.Request
+        self,
+        ticked: Sequence[str],
+        text: str,
+        answers: Answers,
+        differences: bool,
+        do_sample: bool,
+        max_new_tokens: float | None,
+        temperature: float | None,
+        top_p: float | None,
+        top_k: float | None,
+        decoding_seed: float | None,
+        request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         """Ask one after another; each pane changes as its answer comes, the others keep their last one, dimmed."""
         text = (text or "").strip()
@@ -156,105 +212,117 @@ class _Handlers:
         runs = self._ticked(ticked, request)
         if not runs:
             raise ValueError("No run is ticked: tick at least one below the text.")
-        panes = panes_for(runs, _score_name(runs))
-        gold = self._rows(runs[0]).get(text, "")
-        left = [pane.key for pane in panes]
-        answers = dict(answers)
-        for pane in panes:
-            asking = gr.update(value=f"Asking {pane.title}", interactive=False)
-            yield (
-                str(panes_html(panes, answers, waiting=left, asking=pane.key, gold="")),
-                asking,
-                gr.skip(),
-                gr.skip(),
-            )
-            answers[pane.key] = self._answer(pane.key, runs[0].id, text)
-            left.remove(pane.key)
+        given = (do_sample, max_new_tokens, temperature, top_p, top_k, decoding_seed)
+        options = decoding_form.changed(runs[0].spec.setting, given)
+        panes = _panes(runs, ticked)
+        known = self._rows(runs[0]).get(text, Known(()))
+        texts = shown.writes_text(runs[0].spec.setting)
+        left, answers = [pane.key for pane in panes], dict(answers)
+        asking = _Asking()
+        session = str(getattr(request, "session_hash", ""))
+        self.asking[session] = asking
+        try:
+            for pane in panes:
+                told = known.right if texts else ()
+                html = panes_html(
+                    panes, answers, waiting=left, asking=pane.key, right=told, differences=differences
+                )
+                yield (
+                    str(html),
+                    gr.update(value=f"Asking {pane.title}", interactive=False),
+                    gr.update(visible=len(panes) > 1, value="Stop"),
+                    str(_how_far(len(panes) - len(left), len(panes))),
+                    gr.skip(),
+                    gr.skip(),
+                )
+                answers[pane.key] = self._answer(pane.key, runs[0], text, options, known, asking)
+                left.remove(pane.key)
+        finally:
+            asking.end()
+            if self.asking.get(session) is asking:
+                del self.asking[session]
+        html = panes_html(panes, answers, right=known.right, differences=differences)
         done = gr.update(value=_run_words(ticked), interactive=True)
-        yield str(panes_html(panes, answers, gold=gold)), done, str(_summary(answers, panes, gold)), answers
+        summary = str(_summary(answers, panes, known.right, texts))
+        yield str(html), done, gr.update(visible=False), summary, answers, known.right
 
-    def _answer(self, key: str, first_run: str, text: str) -> dict[str, Any]:
-        run_id = first_run if key in (BASE, TFIDF) else key
+    def _answer(
+        self,
+        key: str,
+        first: Run,
+        text: str,
+        options: Mapping[str, Any],
+        known: Known,
+        asking: _Asking,
+    ) -> dict[str, Any]:
+        setting = first.spec.setting
+        silence = dict(registry.task(setting.task).silence)
+        if asking.stopped.is_set():
+            return {**silence, "live": None, "reason": NOT_ASKED, "stopped": True}
+        run_id = first.id if key in (BASE, *REFERENCES) else key
         folder = str(self.context.store.folder)
         try:
             found: dict[str, Any] = background.call(
-                "workbench.side_by_side:ask", folder, key, run_id, text, pool="inference"
+                "workbench.side_by_side:ask",
+                folder,
+                key,
+                run_id,
+                text,
+                dict(options) or None,
+                str(asking.file),
+                pool="inference",
             )
         except Exception as error:
             # One model that can't answer must not take the others' answers away.
-            return {
-                "label": None,
-                "probabilities": {},
-                "ms": None,
-                "live": None,
-                "reason": sentence_of(error),
-            }
+            return {**silence, "live": None, "reason": sentence_of(error)}
+        said = found.get("text")
+        if said is not None and known.right:
+            found |= {"judged": shown.judged_by(setting), "score": score_text(setting, said, known)}
+        if asking.stopped.is_set() and found.get("ended") is False:
+            found["stopped"] = True
         return found
+
+    @say_errors
+    def stop_asking(self, request: gr.Request) -> Any:
+        """End the answer that is being written where it is; those still waiting are not asked."""
+        asking = self.asking.get(str(getattr(request, "session_hash", "")))
+        if asking is not None:
+            asking.stop()
+        return gr.update(value="Stopping")
 
     @say_errors
     def take_example(self, setting_id: str | None, event: gr.EventData, request: gr.Request) -> str:
         _, runs = shown.setting_and_runs(self.context, setting_id, owner_of(request))
-        examples = examples_of(self._rows(runs[0])) if runs else []
+        examples: list[str] = []
+        if runs:
+            texts = shown.writes_text(runs[0].spec.setting)
+            examples = examples_of(self._rows(runs[0]), texts=texts)
         place = int(event.key)
         if not 0 <= place < len(examples):
             raise ValueError("This example is gone: reload the page.")
-        return examples[place][0]
+        return examples[place]
 
 
-@functools.lru_cache(maxsize=8)
-def test_rows(folder: Path) -> Mapping[str, str]:
-    """Texts of the test part with their labels; empty where the rows are gone."""
-    from workbench.data import load_prepared
-
-    if not folder.is_dir():
-        return {}
-    try:
-        prepared = load_prepared(folder)
-    except ValueError:
-        return {}
-    return {row["text"]: row["label"] for row in prepared.rows["test"]}
-
-
-def examples_of(rows: Mapping[str, str], count: int = EXAMPLES) -> list[tuple[str, str]]:
-    """Some texts of the test part, one label after the other, short ones first taken."""
-    by_label: dict[str, list[str]] = {}
-    for text, label in rows.items():
-        if len(text) <= 140:
-            by_label.setdefault(label, []).append(text)
-    found = []
-    for place in range(count):
-        for label in sorted(by_label):
-            if place < len(by_label[label]):
-                found.append((by_label[label][place], label))
-    return found[:count]
-
-
-def _examples_html(rows: Mapping[str, str]) -> Markup:
-    found = examples_of(rows)
-    if not found:
-        return Markup("")
-    buttons = Markup("").join(
-        button(Markup('<span class="wb-cut">{}</span>').format(text), "example", str(place), kind="quiet")
-        for place, (text, _) in enumerate(found)
-    )
-    return Markup('<div class="wb-examples"><span class="wb-note">From the test part</span>{}</div>').format(
-        buttons
-    )
+def _panes(runs: Sequence[Run], ticked: Sequence[str]) -> list[Pane]:
+    runs = _in_order(runs, [name for name in ticked if name not in REFERENCES])
+    return panes_for(runs, yardstick=any(name in REFERENCES for name in ticked))
 
 
 def _run_chips(finished: Sequence[Run], kept: Sequence[str], every: bool) -> tuple[Any, list[str]]:
-    """One chip per method, for its best seed, or one for every seed. All best ones are ticked unless the reader chose."""
+    """One chip per method, for its best seed, or one for every seed, and the reference. All are ticked unless the reader
+    chose."""
     best: dict[str, Run] = {}
     for run in finished:
         other = best.get(run.spec.choice.id)
         if other is None or (shown.score_of(run) or 0) > (shown.score_of(other) or 0):
             best[run.spec.choice.id] = run
+    yardstick = registry.task(finished[0].spec.setting.task).yardstick
     offered = [run.id for run in (finished if every else best.values())]
-    value = list(kept) or [run.id for run in best.values()][: MOST_PANES - 2]
-    chips = _in_order(finished, [*offered, *value])
-    return gr.update(
-        choices=[(f"{run.label}, seed {run.spec.seed}", run.id) for run in chips], value=value
-    ), value
+    value = list(kept) or [*[run.id for run in best.values()][: MOST_PANES - 2], yardstick]
+    chips = [
+        (f"{run.label}, seed {run.spec.seed}", run.id) for run in _in_order(finished, [*offered, *value])
+    ]
+    return gr.update(choices=[*chips, (YARDSTICKS[yardstick][0], yardstick)], value=value), value
 
 
 def _in_order(runs: Sequence[Run], ids: Sequence[str]) -> list[Run]:
@@ -266,21 +334,27 @@ def _in_order(runs: Sequence[Run], ids: Sequence[str]) -> list[Run]:
     return sorted(kept, key=lambda run: (first[run.spec.choice.id], run.spec.seed))
 
 
-def _score_name(runs: Sequence[Run]) -> str:
-    return registry.task(runs[0].spec.setting.task).best_metric
-
-
 def _run_words(ticked: Sequence[str]) -> str:
-    count = min(len(ticked), MOST_PANES) + 2
-    return f"Run in {count} panes" if ticked else "Tick a run"
+    if all(name in REFERENCES for name in ticked):
+        return "Tick a run"
+    return f"Run in {min(len(ticked), MOST_PANES) + 1} panes"
 
 
-def _summary(answers: Answers, panes: Sequence[Any], gold: str) -> Markup:
-    note = (
-        Markup('<span class="wb-note">A row of the test part; its label there: <b>{}</b></span>').format(gold)
-        if gold
-        else ""
+def _how_far(done: int, total: int) -> Markup:
+    words = f"{done} of {total} answered"
+    return Markup('<span class="wb-row wb-asked-so-far">{}<span class="wb-note">{}</span></span>').format(
+        progress_bar(done / total, label=words), words
     )
+
+
+def _summary(answers: Answers, panes: Sequence[Pane], right: Sequence[str], texts: bool) -> Markup:
+    note = Markup("")
+    if right and texts:
+        note = Markup('<span class="wb-note">A row of the test part; its right answer stands beside.</span>')
+    elif right:
+        note = Markup(
+            '<span class="wb-note">A row of the test part; its label there: <b>{}</b></span>'
+        ).format(right[0])
     return Markup('<span class="wb-row">{}{}</span>').format(agreement(answers, panes), note)
 
 
@@ -293,12 +367,19 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     shown.wire_chooser(context, p["chooser"]).then(**redraw)
     p["empty"].action(go_to_methods, None, context.tabs, **QUIET)
     p["examples"].action(h.take_example, context.setting_id, p["text"], **QUIET)
-    p["runs"].input(h.draw_panes, [p["runs"], p["answers"]], [p["panes"], p["run"]], **QUIET)
+    panes = {
+        "fn": h.draw_panes,
+        "inputs": [p["runs"], p["answers"], p["right"], p["differences"]],
+        "outputs": [p["panes"], p["run"]],
+    }
+    p["runs"].input(**panes, **QUIET)
+    p["differences"].input(**panes, **QUIET)
     p["every_seed"].input(h.offer_seeds, [context.setting_id, p["runs"], p["every_seed"]], p["runs"], **QUIET)
     p["run"].click(
         h.ask_all,
-        [p["runs"], p["text"], p["answers"]],
-        [p["panes"], p["run"], p["agreement"], p["answers"]],
+        [p["runs"], p["text"], p["answers"], p["differences"], *decoding_form.components(p)],
+        [p[name] for name in _ASKED],
         trigger_mode="once",
         **QUIET,
     )
+    p["stop"].click(h.stop_asking, None, p["stop"], **QUIET)

@@ -15,19 +15,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench import presets, registry
-from workbench.data import data_task
-from workbench.options import Options, unknown_names
+from workbench.options import unknown_names
 from workbench.presets import DATA_KEYS, SETTING_KEYS, MethodChoice, Preset
 from workbench.sources import embedded
 from workbench.spec import Budget, DataSpec, Setting
+from workbench.ui.plan_task import change_task_options, checked_task_options, task_options_of
 from workbench.uploads import shown_source
 
 Plan = dict[str, Any]
 DATA_FACTS = ("title", "fingerprint", "labels", "rows")
 MOST_SEEDS = 20
 NAME = "my-comparison"
-_TWO_COLUMNS = ("prompt_completion", "pairs")
-"""Formats whose text and label columns mean the same to every task: what is read, and what is to come."""
 
 
 def empty_plan() -> Plan:
@@ -53,7 +51,7 @@ def checked_plan(value: Any) -> Plan:
         plan["model"] = value["model"].strip()
     if value.get("task") in registry.tasks():
         plan["task"] = value["task"]
-    plan["task_options"] = _checked_task_options(value.get("task_options"))
+    plan["task_options"] = checked_task_options(value.get("task_options"))
     plan["data"] = _checked_data(value.get("data"))
     plan["choices"] = _checked_choices(value.get("choices"))
     drafts = value.get("drafts")
@@ -158,45 +156,6 @@ def repeated(plan: Plan) -> list[dict[str, Any]]:
     """Choices and drafts beyond the first of their method: each gets a card of its own."""
     every = (*plan["choices"], *plan["drafts"].values())
     return [entry for entry in every if entry["key"] != entry["method"]]
-
-
-def change_task(plan: Plan, task: str) -> Plan:
-    """Another task on the same data, as far as they make sense there. What only the other task can read is left out: how
-    its rows are given, its roles, repairs that this task does not know, and further data mixed in."""
-    registry.task(task)
-    plan = copy.deepcopy(plan)
-    if task == plan["task"]:
-        return plan
-    data = plan["data"]
-    if data is not None:
-        left_out = ["columns", "fill", "mix", "augment", "fingerprint", "labels", "rows"]
-        if data.pop("format", None) not in (None, *_TWO_COLUMNS):
-            left_out += ["text", "label"]
-        known = data_task(task).fixes
-        fixes = [fix for fix in data.pop("fixes", None) or () if fix in known]
-        kept = {name: value for name, value in data.items() if name not in left_out}
-        plan["data"] = kept | ({"fixes": fixes} if fixes else {})
-    return {**plan, "task": task}
-
-
-def task_options_of(plan: Plan) -> dict[str, Any]:
-    """What the plan says of its task's own options; the others have their defaults."""
-    return dict(plan["task_options"].get(plan["task"], {}))
-
-
-def change_task_options(plan: Plan, values: Mapping[str, Any]) -> Plan:
-    """New values for options of the plan's task; ValueError in the words of the options class."""
-    known = registry.task(plan["task"]).options
-    options = known.from_dict(task_options_of(plan) | dict(values))
-    plan = copy.deepcopy(plan)
-    plan["task_options"][plan["task"]] = _said(options)
-    return plan
-
-
-def _said(options: Options) -> dict[str, Any]:
-    """What differs from the defaults and is not the workbench's own to fill in."""
-    derived = {fact.name for fact in options.facts() if fact.derived}
-    return {name: value for name, value in options.changed().items() if name not in derived}
 
 
 def change_setting(plan: Plan, name: str, value: Any) -> Plan:
@@ -334,17 +293,6 @@ def _checked_choices(values: Any) -> list[dict[str, Any]]:
             continue
         kept[key] = _entry(key, str(method), options, rate)
     return list(kept.values())
-
-
-def _checked_task_options(value: Any) -> dict[str, dict[str, Any]]:
-    kept = {}
-    for task, options in value.items() if isinstance(value, Mapping) else ():
-        if task in registry.tasks() and isinstance(options, Mapping):
-            try:
-                kept[str(task)] = _said(registry.task(task).options.from_dict(options))
-            except (ValueError, TypeError):
-                continue
-    return kept
 
 
 def _checked_data(value: Any) -> dict[str, Any] | None:

@@ -21,40 +21,38 @@ def is_records(report: Mapping[str, Any]) -> bool:
 def record_charts(report: Mapping[str, Any], model: str) -> Markup:
     """Kinds and the split, how long whole rows are, and how long each of their texts."""
     split = [(part, count) for part, count in report["parts"].items() if part != "all"]
-    cards = []
-    if report["kinds"] or split:
-        cards.append(_rows_card(report["kinds"], split))
-    cards.append(
-        length_card("Length of a row", report["lengths"], model, "per row, prompt and answer together")
-    )
+    kinds = {kind.replace("_", " "): count for kind, count in report["kinds"].items()}
+    whole = length_card(
+        "Length of a row", report["lengths"], model, "per row, prompt and answer together",
+        below="" if kinds else _split(split),
+    )  # fmt: skip
+    cards = [whole]
+    if kinds:
+        body = parts.label_balance(kinds, 10, "kinds") + _split(split)
+        cards.insert(0, parts.card("Kinds of rows", body, aside=_aside("the table scores each kind apart")))
     for role, lengths in report["lengths_by_role"].items():
-        unlimited = {**lengths, "limit": None}
         title = ROLES.get(role, role.capitalize())
-        cards.append(length_card(title, unlimited, model, f"per {title.lower()}"))
-    drawn = Markup("").join(card for card in cards if card)
-    return Markup('<div class="wb-grid" style="--least:500px">{}</div>').format(drawn)
+        cards.append(length_card(title, {**lengths, "limit": None}, model, f"per {title.lower()}"))
+    least = 380 if len(cards) == 3 else 500
+    return Markup('<div class="wb-grid" style="--least:{}px">{}</div>').format(least, Markup("").join(cards))
 
 
-def _rows_card(kinds: Mapping[str, int], split: Sequence[tuple[str, int]]) -> Markup:
-    body = (
-        parts.label_balance({kind.replace("_", " "): count for kind, count in kinds.items()}, 10, "kinds")
-        if kinds
-        else Markup("")
+def _split(split: Sequence[tuple[str, int]]) -> Markup:
+    if not split:
+        return Markup("")
+    explained = parts.term(
+        "Split",
+        "Training sees the first part, the second picks the best moment, and the test part, which no method has seen, gives"
+        " the figures of the table.",
     )
-    if split:
-        explained = parts.term(
-            "Split",
-            "Training sees the first part, the second picks the best moment, and the test part, which no method has seen,"
-            " gives the figures of the table.",
-        )
-        body += Markup('<div class="{}"><span class="wb-muted">{}</span>{}</div>').format(
-            "wb-split-line" if kinds else "wb-split-line wb-alone", explained, parts.split_bar(split)
-        )
-    note = "the table shows the scores of each kind apart" if kinds else ""
-    return parts.card("Kinds of rows" if kinds else "Rows", body, aside=_aside(note))
+    return Markup('<div class="wb-split-line"><span class="wb-muted">{}</span>{}</div>').format(
+        explained, parts.split_bar(split)
+    )
 
 
-def length_card(title: str, lengths: Mapping[str, Any] | None, model: str, per: str) -> Markup:
+def length_card(
+    title: str, lengths: Mapping[str, Any] | None, model: str, per: str, below: str | Markup = ""
+) -> Markup:
     """A histogram of lengths in tokens of the model, or in words where it has none that can be loaded."""
     if not lengths:
         return Markup("")
@@ -69,7 +67,7 @@ def length_card(title: str, lengths: Mapping[str, Any] | None, model: str, per: 
         drawing += Markup('<p class="wb-note">{}</p>').format(
             "Counted in words: the model’s own tokens need a model that can be loaded."
         )
-    return parts.card(title, drawing, aside=_aside(note))
+    return parts.card(title, drawing + below, aside=_aside(note))
 
 
 def _aside(note: str) -> Markup:

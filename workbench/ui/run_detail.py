@@ -45,7 +45,11 @@ def _written(run: Run, result: Result) -> list[Markup]:
     ]
     whole = sum(values.get("rows", 0) for values in result.per_kind.values())
     rows.append(
-        ("All rows", format_count(whole or None), *(plain_figure(result.metrics[name], name) for name in names))
+        (
+            "All rows",
+            format_count(whole or None),
+            *(plain_figure(result.metrics[name], name) for name in names),
+        )
     )
     table = plain_table(("Kind of row", "Rows", *map(head_of, names)), rows, "Scores by kind of row")
     note = "The lowest first. Kinds are the data's own." if result.per_kind else "These rows name no kinds."
@@ -61,9 +65,9 @@ def _written(run: Run, result: Result) -> list[Markup]:
         facts[f"Validation {in_sentence(name)}"] = in_words(result.validation[name], name)
     speed = fact_list({name: value for name, value in facts.items() if value})
     return [
-        Markup('<div class="wb-detail-wide">{}<p class="wb-note">{} What the columns mean: {}.</p></div>').format(
-            table, note, words
-        ),
+        Markup(
+            '<div class="wb-detail-wide">{}<p class="wb-note">{} What the columns mean: {}.</p></div>'
+        ).format(table, note, words),
         Markup("<div>{}</div>").format(speed),
     ]
 
@@ -76,9 +80,9 @@ def _notes(result: Result) -> Markup:
     if not result.notes:
         return Markup("")
     items = Markup("").join(Markup("<li>{}</li>").format(note) for note in result.notes)
-    return Markup('<div class="wb-detail-wide"><ul class="wb-said-notes wb-small wb-two">{}</ul></div>').format(
-        items
-    )
+    return Markup(
+        '<div class="wb-detail-wide"><ul class="wb-said-notes wb-small wb-two">{}</ul></div>'
+    ).format(items)
 
 
 def _label_table(result: Result, labels: Sequence[str]) -> Markup:

@@ -16,7 +16,8 @@ from workbench.ui.controls import html_block
 from workbench.ui.first_batch_view import template_line
 from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.method_counts import Updates, counted, plan_outputs
-from workbench.ui.plan import Plan, change_task_options, empty_plan, task_options_of
+from workbench.ui.plan import Plan, empty_plan
+from workbench.ui.plan_task import change_task_options, task_options_of
 
 
 def tasks_with_options() -> list[Task]:

@@ -132,9 +132,7 @@ class _Wiring:
         share = shown.is_share(score)
         return (
             curve_figure(losses, title="Training loss", x_title=X_TITLES[x], share=False, last=last),
-            curve_figure(
-                scores, title=title, x_title=X_TITLES[x], share=share, last=last, from_zero=False
-            ),
+            curve_figure(scores, title=title, x_title=X_TITLES[x], share=share, last=last, from_zero=False),
             str(curve_table(kept, losses, scores, score)),
         )
 
@@ -234,9 +232,7 @@ def log_choices(runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | Non
     return gr.update(choices=choices, value=value), value
 
 
-def validation_choices(
-    store: Store, runs: Sequence[Run], chosen: str | None
-) -> tuple[Any, str | None]:
+def validation_choices(store: Store, runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | None]:
     """The scores that were measured on the way, the one that picks the checkpoint first; no choice where there is one."""
     setting = runs[0].spec.setting
     first, score = shown.chosen_by(setting), shown.judged_by(setting)

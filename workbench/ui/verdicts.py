@@ -34,7 +34,9 @@ def verdicts_card(comparison: Comparison, *, every: bool = False) -> Markup:
     return Markup(
         '<section class="wb-card wb-verdicts"><div class="wb-head"><h2>What the numbers say</h2><span class="wb-space"></span>'
         '<span class="wb-note">{}</span>{}</div>{}{}{}</section>'
-    ).format(note, toggle, _one_seed() if one_seed else "", rows, _axis(limit, comparison.metric) if shown else "")
+    ).format(
+        note, toggle, _one_seed() if one_seed else "", rows, _axis(limit, comparison.metric) if shown else ""
+    )
 
 
 def has_one_seed(comparison: Comparison) -> bool:

@@ -50,7 +50,7 @@ def whisker(
             )
         )
     if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
-        pieces.append(_interval(max(low, scale_low), min(high, scale_high), scale_low, scale_high))
+        pieces.append(_interval(low, high, scale_low, scale_high))
     pieces.append(
         Markup('<g class="wb-mark" transform="translate({:.1f} {:.1f}) scale(.92)">{}</g>').format(
             _place(mean, scale_low, scale_high) - 5.5, middle - 5.5, Markup(found.shape)
@@ -73,7 +73,7 @@ def difference(
         )
     ]
     if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
-        pieces.append(_interval(max(low, -limit), min(high, limit), -limit, limit))
+        pieces.append(_interval(low, high, -limit, limit))
     pieces.append(
         Markup('<circle class="wb-dot" cx="{:.1f}" cy="13" r="4.2"/>').format(_place(inside, -limit, limit))
     )
@@ -104,8 +104,12 @@ def _round_step(rough: float) -> float:
 
 
 def _interval(low: float, high: float, scale_low: float, scale_high: float) -> Markup:
-    a, b = _place(low, scale_low, scale_high), _place(high, scale_low, scale_high)
-    return Markup('<path class="wb-interval" d="M{0:.1f} 13H{1:.1f}M{0:.1f} 9v8M{1:.1f} 9v8"/>').format(a, b)
+    """A line with a cap at each end; where the scale cuts it, an arrow says that it goes on."""
+    a = _place(max(low, scale_low), scale_low, scale_high)
+    b = _place(min(high, scale_high), scale_low, scale_high)
+    left = f"M{a + 4:.1f} 9.5L{a:.1f} 13L{a + 4:.1f} 16.5" if low < scale_low else f"M{a:.1f} 9v8"
+    right = f"M{b - 4:.1f} 9.5L{b:.1f} 13L{b - 4:.1f} 16.5" if high > scale_high else f"M{b:.1f} 9v8"
+    return Markup('<path class="wb-interval" d="M{:.1f} 13H{:.1f}{}{}"/>').format(a, b, left, right)
 
 
 def _svg(classes: str, label: str, pieces: list[Markup]) -> Markup:
