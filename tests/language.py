@@ -57,9 +57,13 @@ def text_spec(
             text_prepared().spec,
             str(model),
             task="language_modelling",
-            task_options=known(**({"max_new_tokens": 8, "general_texts": 2} | (task_options or {}))).to_dict(),
+            task_options=known(
+                **({"max_new_tokens": 8, "general_texts": 2} | (task_options or {}))
+            ).to_dict(),
             budget=budget or Budget("steps", 4),
             **values,
         ),
-        Choice(method, found.options.from_dict(options or {}).to_dict(), learning_rate or found.learning_rate),
+        Choice(
+            method, found.options.from_dict(options or {}).to_dict(), learning_rate or found.learning_rate
+        ),
     )

@@ -251,3 +251,14 @@ def test_logits_are_those_after_the_prompt(method):
     assert TASK.logits(one, batch).shape == (1, 64)
     first = int(TASK.logits(one, batch).argmax())
     assert generating.generate(one, batch, exactly=1)[0] == [first] or first == 3
+
+
+def test_an_answer_that_is_told_to_stop_keeps_what_it_has_said():
+    one = live(max_new_tokens=8)
+    batch = generating.collate_prompts(prompts(one)[:1], 0)
+    whole = generating.generate(one, batch, exactly=8)[0]
+    asked = iter([False, False, True])
+    with generating.stopped_when(lambda: next(asked)):
+        cut = generating.generate(one, batch, exactly=8)[0]
+    assert cut == whole[:3]
+    assert generating.generate(one, batch, exactly=8)[0] == whole

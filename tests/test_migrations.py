@@ -52,6 +52,10 @@ def test_a_store_of_each_release_opens_with_all_it_holds(released, tmp_path):
     assert (setting.data.labels, count) == (("negative", "positive"), 5)
     assert store.add([RunSpec(setting, Choice("lora", {"r": 1}, 1e-3), 1)], key="form-2")
     assert store.claim().id == runs["queued"].id
+    if int(released.stem.rpartition("-")[2]) >= 2:
+        (study,) = store.studies()
+        assert (study.title, study.plan) == ("Une chaîne", {"hops": [{"title": "first"}]})
+        assert study.hop_of(runs["lost"].id) == 0
     fresh = tmp_path / "fresh"
     assert columns(store.path) == columns(Store(fresh).path)
 

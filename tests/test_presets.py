@@ -38,7 +38,16 @@ def test_a_preset_survives_being_saved(path, tmp_path):
     preset = load(path)
     saved = tmp_path / "saved.yaml"
     saved.write_text(to_yaml(preset))
-    assert dataclasses.replace(load(saved), name=preset.name, path=preset.path) == preset
+    assert named_like(load(saved), preset) == preset
+
+
+def named_like(preset, other):
+    """With the name and path of another file, in each hop of a chain too."""
+    hops = tuple(
+        dataclasses.replace(hop, preset=named_like(hop.preset, other)) if preset.chain else hop
+        for hop in preset.chain
+    )
+    return dataclasses.replace(preset, name=other.name, path=other.path, chain=hops)
 
 
 def test_quickstart_has_all_eleven_methods():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -114,6 +115,7 @@ def plan_run(
             labels=len(setting.data.labels),
             steps=total_steps(setting, len(rows)),
             seed=spec.seed,
+            device=device,
         ),
         source=source,
         tokenizer=tokenizer,
@@ -142,14 +144,17 @@ def total_steps(setting: Setting, rows: int) -> int | None:
     return max(1, math.ceil(amount * batches / setting.gradient_accumulation - 1e-9))
 
 
-def load_base(plan: Plan) -> Any:
-    """The base model with a head that is the same for every call and every method with this seed."""
+def load_base(plan: Plan, *, as_stored: bool = False) -> Any:
+    """The base model with a head that is the same for every call and every method with this seed; as the method wants its
+    weights kept, or `as_stored`, as they come."""
     from transformers import set_seed
 
     from workbench import models
 
     set_seed(plan.spec.seed)
     model = models.load_model(plan.source, plan.task, plan.labels, store=plan.store)
+    if plan.method.prepare_model is not None and not as_stored:
+        model = plan.method.prepare_model(model, plan.options, plan.context)
     return model.to(plan.device)
 
 
@@ -165,6 +170,13 @@ def apply_method(plan: Plan, base: Any) -> Built:
     return Built(model, count_parameters(model, base=before), saving.trainable_state(model))
 
 
+def finish(plan: Plan, model: Any) -> Any:
+    """The model that answers: the trained one, or what the method makes of a copy of it after training."""
+    if plan.method.after_training is None:
+        return model
+    return plan.method.after_training(copy.deepcopy(model), plan.options, plan.context).to(plan.device)
+
+
 def encode(plan: Plan, model: Any) -> Encoded:
     """All rows, cut to what the setting allows and to what the model with its method has positions for."""
     from workbench import evaluate
@@ -178,6 +190,7 @@ def encode(plan: Plan, model: Any) -> Encoded:
         for part in ("train", "validation", "test")
     }
     cut = [plan.task.cut_note(part, found, length) for part, found in rows.items()]
-    notes = (*filter(None, cut), *plan.task.notes(plan.task_options, rows))
+    own = plan.method.notes(model, plan.options) if plan.method.notes is not None else ()
+    notes = (*filter(None, cut), *plan.task.notes(plan.task_options, rows), *own)
     rows["train"] = plan.task.pack(rows["train"], length)
     return Encoded(rows, length, notes)

@@ -66,6 +66,7 @@ class Job:
     lease: Lease | None = None
     checkpoint_seconds: float = 30.0
     begun: float = field(default_factory=time.monotonic)
+    chosen_by: str = ""
 
     @property
     def checkpoints(self) -> Path:
@@ -85,30 +86,44 @@ class Job:
         breathe(self.lease, self.should_stop)
 
 
-class RunTrainer(Trainer):
-    """Trainer with our batches, loss, schedule and evaluation."""
+class Watched(Trainer):
+    """What every trainer of a run has from us, those of TRL too: optimiser, schedule, evaluation, checkpoints, events."""
 
-    def __init__(self, job: Job, model: Any, progress: Progress, *, watched: bool = True) -> None:
+    def prepare(self, job: Job, progress: Progress) -> None:
+        """To be called before Trainer's own start."""
         self.job, self.progress = job, progress
         self.best_outcomes: list[evaluate.Outcome] | None = None
         self.step_losses: list[torch.Tensor] = []
-        self._inputs: dict[str, Any] = {}
         self._tokens: list[torch.Tensor] = []
-        watch = [Watch(self)] if watched else []
-        super().__init__(
-            model, _arguments(job, progress), compute_loss_func=self._loss, callbacks=list(watch)
-        )
+
+    def watch(self, watched: bool) -> None:
+        """To be called after it."""
         # The model's own loss is never asked for, so it gets no word about how to scale it.
         self.model_accepts_loss_kwargs = False
         self.remove_callback(PrinterCallback)
+        if watched:
+            self.add_callback(Watch(self))
 
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        setting, pad = self.job.plan.setting, evaluate.pad_id(self.model)
+    def release(self) -> None:
+        """Give the model back as it was taken: without accelerate's wrapper."""
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+
+    def told(self, logs: Mapping[str, Any]) -> dict[str, Any]:
+        """What a step's event says besides."""
+        return {}
+
+    def counted(self, inputs: Mapping[str, Any]) -> tuple[int, torch.Tensor, torch.Tensor]:
+        """Of a batch: its rows, its real tokens, and those of them that are learnt."""
+        return len(inputs["labels"]), inputs["attention_mask"].sum(), (inputs["labels"] != -100).sum()
+
+    def loader(self, rows: Sequence[Any], collate: Callable[[Any], Any]) -> DataLoader[Any]:
+        """The batches of the whole run, in an order that is the same for every method."""
+        setting = self.job.plan.setting
         steps = self.progress.total_steps or 10**9 // setting.gradient_accumulation
         loader: DataLoader[Any] = DataLoader(
-            list(self.job.train),  # type: ignore[arg-type]
+            list(rows),  # type: ignore[arg-type]
             batch_sampler=self.job.batches(steps * setting.gradient_accumulation),
-            collate_fn=lambda rows: self.job.plan.task.collate(rows, pad),
+            collate_fn=collate,
         )
         return self.accelerator.prepare(loader)
 
@@ -140,29 +155,15 @@ class RunTrainer(Trainer):
         return self.lr_scheduler
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
-        self.progress.samples += len(inputs["labels"])
-        self._tokens.append(torch.stack([inputs["attention_mask"].sum(), (inputs["labels"] != -100).sum()]))
+        self.note(inputs)
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_losses.append(loss)
         return loss
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        self._inputs = dict(inputs)
-        try:
-            return super().compute_loss(model, inputs, *args, **kwargs)
-        finally:
-            self._inputs = {}
-
-    def _loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        """The task's mean over a whole step, or the method's own over a batch, weighed by the batch's part of the step."""
-        plan = self.job.plan
-        own = (labels != -100).sum()
-        count = own if num_items_in_batch is None else num_items_in_batch
-        if plan.method.objective is not None:
-            batch = {**self._inputs, "labels": labels}
-            return plan.method.objective(self.model, batch, outputs, plan.options) * own / count  # type: ignore[arg-type]
-        loss: torch.Tensor = plan.task.loss(outputs["logits"], labels, count, plan.setting.label_smoothing)
-        return loss
+    def note(self, inputs: Mapping[str, Any]) -> None:
+        rows, read, learnt = self.counted(inputs)
+        self.progress.samples += rows
+        self._tokens.append(torch.stack([read, learnt]))
 
     def count_tokens(self) -> None:
         """Note the real tokens since the last call, and those of them that were learnt; one transfer for many steps."""
@@ -172,17 +173,21 @@ class RunTrainer(Trainer):
             self.progress.trained_tokens += learnt
         self._tokens.clear()
 
+    def judged(self) -> tuple[list[evaluate.Outcome], dict[str, float], float]:
+        """Of the model as it is: its outcomes on the validation part, their metrics and loss."""
+        job, plan, task = self.job, self.job.plan, self.job.plan.task
+        outcomes = task.validate(plan.live(self.model, tick=job.breathe), job.validation)
+        metrics = task.score(outcomes, plan.labels, plan.task_options)
+        return outcomes, metrics, task.validation_loss(outcomes, plan.labels)
+
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Score the validation part, keep the state if it is the best so far, stop early if that was asked for."""
         job, progress = self.job, self.progress
-        plan, task = job.plan, job.plan.task
-        outcomes = task.validate(plan.live(self.model, tick=job.breathe), job.validation)
-        metrics = task.score(outcomes, plan.labels, plan.task_options)
-        loss = task.validation_loss(outcomes, plan.labels)
+        outcomes, metrics, loss = self.judged()
         _check_finite(self, loss, "validation loss")
         values = {"step": progress.step, "seconds": progress.seconds, **metrics, "loss": loss}
         job.emit("evaluated", values)
-        chosen = task.chosen_by(plan.task_options)
+        chosen = job.chosen_by or job.plan.task.chosen_by(job.plan.task_options)
         if progress.improved(metrics, chosen, better=metric(chosen).better, latest=job.keeps_latest):
             self.best_outcomes = outcomes
             self._keep_best()
@@ -209,11 +214,46 @@ class RunTrainer(Trainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         return 0  # counting them walks through all parameters at every step
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        return None  # TRL writes one beside every checkpoint
+
+
+class RunTrainer(Watched):
+    """Trainer with the task's batches and loss."""
+
+    def __init__(self, job: Job, model: Any, progress: Progress, *, watched: bool = True) -> None:
+        self.prepare(job, progress)
+        self._inputs: dict[str, Any] = {}
+        super().__init__(model, TrainingArguments(**arguments(job, progress)), compute_loss_func=self._loss)
+        self.watch(watched)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        pad = evaluate.pad_id(self.model)
+        return self.loader(self.job.train, lambda rows: self.job.plan.task.collate(rows, pad))
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        self._inputs = dict(inputs)
+        try:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        finally:
+            self._inputs = {}
+
+    def _loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        """The task's mean over a whole step, or the method's own over a batch, weighed by the batch's part of the step."""
+        plan = self.job.plan
+        own = (labels != -100).sum()
+        count = own if num_items_in_batch is None else num_items_in_batch
+        if plan.method.objective is not None:
+            batch = {**self._inputs, "labels": labels}
+            return plan.method.objective(self.model, batch, outputs, plan.options) * own / count  # type: ignore[arg-type]
+        loss: torch.Tensor = plan.task.loss(outputs["logits"], labels, count, plan.setting.label_smoothing)
+        return loss
+
 
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Turns the trainer's steps into events, keeps time, and ends a run that diverges or is to stop."""
 
-    def __init__(self, trainer: RunTrainer) -> None:
+    def __init__(self, trainer: Watched) -> None:
         self.trainer = trainer
         self.job, self.progress = trainer.job, trainer.progress
         self._begun = 0.0
@@ -265,6 +305,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             "seconds": progress.seconds,
             "samples_per_second": progress.samples / progress.seconds if progress.seconds else None,
             "epoch": progress.samples / len(self.job.train),
+            **self.trainer.told(logs),
         }
         self.job.emit("step", values)
 
@@ -289,7 +330,7 @@ def _crossed(before: float, after: float, parts: int) -> bool:
     return math.floor(after * parts + 1e-9) > math.floor(before * parts + 1e-9)
 
 
-def _check_finite(trainer: RunTrainer, value: float, what: str) -> None:
+def _check_finite(trainer: Watched, value: float, what: str) -> None:
     if math.isfinite(value):
         return
     progress, rate = trainer.progress, trainer.job.plan.spec.choice.learning_rate
@@ -307,28 +348,29 @@ def _check_finite(trainer: RunTrainer, value: float, what: str) -> None:
     )
 
 
-def _arguments(job: Job, progress: Progress) -> TrainingArguments:
+def arguments(job: Job, progress: Progress) -> dict[str, Any]:
+    """What TrainingArguments and its kin in TRL are told of every run."""
     setting = job.plan.setting
-    return TrainingArguments(
-        output_dir=str(job.checkpoints),
-        max_steps=progress.total_steps or 10**9 // setting.gradient_accumulation,
-        per_device_train_batch_size=setting.batch_size,
-        gradient_accumulation_steps=setting.gradient_accumulation,
-        learning_rate=job.plan.spec.choice.learning_rate,
-        weight_decay=setting.weight_decay,
-        optim=setting.optimizer,
-        max_grad_norm=setting.gradient_clip,
-        seed=job.plan.spec.seed,
-        bf16=job.plan.precision == "bfloat16",
-        fp16=job.plan.precision == "float16",
-        use_cpu=job.plan.device == "cpu",
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        eval_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
-        remove_unused_columns=False,
-    )
+    return {
+        "output_dir": str(job.checkpoints),
+        "max_steps": progress.total_steps or 10**9 // setting.gradient_accumulation,
+        "per_device_train_batch_size": setting.batch_size,
+        "gradient_accumulation_steps": setting.gradient_accumulation,
+        "learning_rate": job.plan.spec.choice.learning_rate,
+        "weight_decay": setting.weight_decay,
+        "optim": setting.optimizer,
+        "max_grad_norm": setting.gradient_clip,
+        "seed": job.plan.spec.seed,
+        "bf16": job.plan.precision == "bfloat16",
+        "fp16": job.plan.precision == "float16",
+        "use_cpu": job.plan.device == "cpu",
+        "logging_strategy": "no",
+        "logging_nan_inf_filter": False,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
+        "remove_unused_columns": False,
+    }

@@ -28,7 +28,7 @@ from workbench.statistics import (
 from workbench.store import Store
 
 ERROR_BARS = 0.05
-REFERENCES = ("majority", "tfidf", "most_frequent", "nearest", "xz", "ngram")
+REFERENCES = ("majority", "tfidf", "most_frequent", "nearest", "xz", "ngram", "longer", "chosen")
 
 
 @dataclass(frozen=True)

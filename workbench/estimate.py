@@ -64,7 +64,7 @@ def without_weights(method: Method, options: Options, build: Callable[[str], Any
     whole = total_parameters(shapes)
     try:
         with quiet():
-            return method.apply(shapes, options, replace(context, on_meta=True))
+            return method.put_on(shapes, options, replace(context, on_meta=True))
     except (Unsuitable, NotImplementedError, RuntimeError) as error:
         if not needs_weights(error):
             raise
@@ -75,7 +75,7 @@ def without_weights(method: Method, options: Options, build: Callable[[str], Any
         )
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return method.apply(build("cpu"), options, context)
+        return method.put_on(build("cpu"), options, context)
 
 
 def needs_weights(error: BaseException | None) -> bool:

@@ -82,7 +82,8 @@ def first_finished(runs: Sequence[Run], choice: str) -> Run | None:
 def examples(store: Store, comparison: Comparison, keys: Sequence[str]) -> list[Example]:
     """Every test row that all of these voices answered. How far methods disagree is told without the references."""
     setting = comparison.setting
-    told = {key: found for key in keys if (found := _outcomes(store, comparison, key)) is not None}
+    every = {key: _outcomes(store, comparison, key) for key in keys}
+    told = {key: one for key, one in every.items() if one is not None}
     if not told:
         return []
     length = Counter(len(one.rows) for one in told.values()).most_common(1)[0][0]

@@ -68,11 +68,11 @@ def _learnt(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, t
 def read(live: Live, rows: Sequence[Encoded]) -> list[Outcome]:
     """Loss of each row's given completion: `nats` in all, over `tokens`."""
     outcomes: list[Outcome] = [{}] * len(rows)
-    for places in _batches(live, [len(row["input_ids"]) for row in rows], READ_BATCH):
+    for places in batches(live, [len(row["input_ids"]) for row in rows], READ_BATCH):
         batch = collate([rows[i] for i in places], evaluate.pad_id(live.model))
         labels = batch["labels"].to(live.device)
         inputs = {k: v.to(live.device) for k, v in batch.items() if k != "labels"}
-        with _evaluating(live.model), evaluate.computing(live.precision, live.device):
+        with evaluating(live.model), evaluate.computing(live.precision, live.device):
             logits = live.model(**inputs).logits
         picked, targets = _learnt(logits, labels)
         nats = torch.zeros(labels[:, 1:].shape, device=picked.device)
@@ -98,7 +98,7 @@ def answers(live: Live, rows: Sequence[Encoded]) -> list[Outcome]:
     options: Any = live.options
     ends = end_ids(options.template, live.tokenizer)
     found: list[Outcome] = [{}] * len(rows)
-    for places in _batches(live, [len(row["prompt_ids"]) for row in rows], options.answer_batch):
+    for places in batches(live, [len(row["prompt_ids"]) for row in rows], options.answer_batch):
         batch = collate_prompts([rows[i]["prompt_ids"] for i in places], evaluate.pad_id(live.model))
         for place, ids in zip(places, generate(live, batch)):
             text, tokens, ended = spoken(live.tokenizer, ids, ends)
@@ -156,9 +156,9 @@ def generate(
             "top_k": options.top_k,
         }
     with (
-        _evaluating(live.model),
+        evaluating(live.model),
         _own_decoding(live.model),
-        _positions_from_mask(live.model),
+        positions_from_mask(live.model),
         _drawn_from(options.decoding_seed, live.device),
         evaluate.computing(live.precision, live.device),
     ):
@@ -242,7 +242,7 @@ def answer_batch(live: Live, batch: Batch) -> dict[str, Any]:
     return {"text": text, "tokens": tokens, "ended": ended, "ms": ms}
 
 
-def _batches(live: Live, lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+def batches(live: Live, lengths: Sequence[int], size: int) -> Iterator[list[int]]:
     """Places of rows of like length."""
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     size = live.batch_size or size
@@ -253,7 +253,7 @@ def _batches(live: Live, lengths: Sequence[int], size: int) -> Iterator[list[int
 
 
 @contextlib.contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     was_training = model.training
     model.eval()
     try:
@@ -283,7 +283,7 @@ def _own_decoding(model: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _positions_from_mask(model: Any) -> Iterator[None]:
+def positions_from_mask(model: Any) -> Iterator[None]:
     """Count positions over real tokens, virtual ones included: PEFT's prompt methods drop the position ids of
     left-padded rows, which would then stand farther from their prompt the more padding they have."""
     import inspect

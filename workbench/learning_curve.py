@@ -42,15 +42,22 @@ class LearningCurve:
 def related(store: Store, setting_id: str, owner: str | None = None) -> list[str]:
     """The settings that differ from this one in their number of training rows alone, itself included; [] where there is
     no other."""
-    settings = {setting.id: setting for setting, _ in store.settings(owner)}
-    if setting_id not in settings:
-        return []
-    wanted = _without_size(store, settings[setting_id])
-    found = [
-        one.id for one in settings.values() if wanted is not None and _without_size(store, one) == wanted
-    ]
-    sizes = {one: train_rows(store, settings[one]) for one in found}
-    return sorted(found, key=lambda one: sizes[one]) if len(set(sizes.values())) > 1 else []
+    return next((group for group in groups(store, owner) if setting_id in group), [])
+
+
+def groups(store: Store, owner: str | None = None) -> list[list[str]]:
+    """All such families of settings, each smallest first."""
+    alike: dict[str, list[Setting]] = {}
+    for setting, _ in store.settings(owner):
+        wanted = _without_size(store, setting)
+        if wanted is not None:
+            alike.setdefault(wanted, []).append(setting)
+    found = []
+    for family in alike.values():
+        sizes = {one.id: train_rows(store, one) for one in family}
+        if len(set(sizes.values())) > 1:
+            found.append(sorted(sizes, key=lambda one: sizes[one]))
+    return found
 
 
 def points(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import bases
 from workbench.home import shipped
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def gpus() -> tuple[str, ...]:
 def parameters(model: str, store: Store | None = None) -> int | None:
     """A model's size from its config alone, no library and no weights needed. None when there is none to read."""
     kind, _, name = model.partition(":")
-    if kind == "run" and store is not None:
+    if (runs := bases.named(model)) and store is not None:
         with contextlib.suppress(KeyError):
-            return parameters(store.run(name).spec.setting.model, store)
+            return parameters(store.run(runs[0]).spec.setting.model, store)
         return None
     path = _config(kind, name, model)
     try:

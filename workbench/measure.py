@@ -74,10 +74,11 @@ class TensorTracker(TorchDispatchMode):
         self.bytes -= self._live.pop(key)[0]
 
 
-def peak_training_bytes(train: Callable[[], object], model: Any) -> int:
-    """Peak bytes of live tensors while `train` trains `model`, whose own weights count from the start."""
+def peak_training_bytes(train: Callable[[], object], *models: Any) -> int:
+    """Peak bytes of live tensors while `train` trains the models, whose own weights count from the start."""
     tracker = TensorTracker()
-    tracker.count(model)
+    for model in models:
+        tracker.count(model)
     with tracker:
         train()
     return tracker.peak

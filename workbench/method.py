@@ -13,6 +13,8 @@ from workbench.options import Options
 if TYPE_CHECKING:
     from torch import nn
 
+    from workbench.stages import Stage
+
 FAMILIES = (
     "whole",
     "selected",
@@ -80,6 +82,8 @@ class Method:
     it gives is the base that the method is switched off to. `after_training(model, options, context)` turns the trained
     model into the one that answers, in place: test scores, latency and size are that one's.
     `notes(model, options)` are sentences that the reader must know of this method on this model.
+    `stages(options, context)` names what is trained one after the other where that is more than one thing (see
+    workbench.stages); the run's budget is divided among them.
     """
 
     name: str
@@ -90,7 +94,7 @@ class Method:
     learning_rate: float
     card: str
     paper: str
-    tasks: tuple[str, ...] = ("classification", "generation", "language_modelling")
+    tasks: tuple[str, ...] = ("classification", "generation", "language_modelling", "preference")
     needs: str = ""
     mergeable: bool = False
     stackable: bool = True
@@ -104,6 +108,7 @@ class Method:
     prepare_model: Callable[[nn.Module, Any, Context], nn.Module] | None = None
     after_training: Callable[[nn.Module, Any, Context], nn.Module] | None = None
     notes: Callable[[nn.Module, Any], tuple[str, ...]] | None = None
+    stages: Callable[[Any, Context], tuple[Stage, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:

@@ -61,6 +61,21 @@ STEPS: tuple[str, ...] = (
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
     INSERT INTO counters VALUES ('deleted', 0), ('changes', 0), ('paused', 0);
     """,
+    """
+    CREATE TABLE studies (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        title TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        owner TEXT NOT NULL DEFAULT '',
+        created_at REAL NOT NULL
+    );
+    CREATE TABLE study_runs (
+        study_id TEXT NOT NULL, run_id TEXT NOT NULL, hop INTEGER NOT NULL, PRIMARY KEY (study_id, run_id)
+    );
+    CREATE INDEX study_runs_by_run ON study_runs(run_id);
+    CREATE TABLE decided_bases (model TEXT PRIMARY KEY, run_id TEXT NOT NULL);
+    """,
 )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from workbench import registry
+from workbench import chain_presets, registry
 from workbench.home import shipped
 from workbench.options import Options, unknown_names
 from workbench.spec import Budget, Choice, DataSpec, RunSpec, Setting
@@ -68,10 +68,22 @@ class MethodChoice:
 
 
 @dataclass(frozen=True)
+class Hop:
+    """One link of a chain. Its runs go on from those of hop number `after` (from 0; None: from the chain's model), and of
+    these from `base`: `best` on validation, `each` its own (the first method from the first, and so on), or a method.
+    `also_test` are the hops whose test parts its runs are scored on besides their own."""
+
+    preset: Preset
+    after: int | None = None
+    base: str = "best"
+    also_test: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Preset:
     """A comparison before its data is read. `data` holds the arguments of `data.prepare_subsets`; `setting` fields of Setting;
     `task_options` those of the task's own options that are given. With `all_methods`, those of `methods` that can't serve
-    the model are left out when the runs are queued."""
+    the model are left out when the runs are queued. A chain has its hops in `chain` and is otherwise its first hop."""
 
     name: str
     model: str
@@ -85,10 +97,13 @@ class Preset:
     description: str = ""
     path: Path | None = None
     all_methods: bool = False
+    chain: tuple[Hop, ...] = ()
 
     @property
     def runs(self) -> int:
-        """How many runs it makes: methods by seeds by sizes of a learning curve."""
+        """How many runs it makes: methods by seeds by sizes of a learning curve, over all hops of a chain."""
+        if self.chain:
+            return sum(replace(hop.preset, seeds=self.seeds).runs for hop in self.chain)
         return len(self.methods) * len(self.seeds) * max(1, len(self.data.get("subsets") or ()))
 
     @property
@@ -129,6 +144,8 @@ def from_values(values: Any, *, name: str, path: Path | None = None) -> Preset:
     """A preset from plain values, every one of them checked."""
     if not isinstance(values, Mapping):
         raise ValueError("a preset is a mapping of keys to values, such as `model: embedded:fable-8m`")
+    if "chain" in values:
+        return chain_presets.from_values(values, name=name, path=path)
     values = _searched(values)
     known = (*HEAD_KEYS, *SETTING_KEYS)
     task = str(values.get("task", "classification"))
@@ -172,6 +189,8 @@ def _task_options(known: type[Options], given: Mapping[str, Any]) -> dict[str, A
 
 def override(preset: Preset, changes: Mapping[str, str]) -> Preset:
     """Apply `--set key=value`: `batch_size=8`, `budget.steps=20`, `data.train_rows=100`, `model=...`."""
+    if preset.chain:
+        return chain_presets.override(preset, changes)
     values = to_values(preset)
     for key, text in changes.items():
         value = yaml.safe_load(text) if text != "" else None
@@ -226,6 +245,8 @@ def choice_label(method_name: str, options: Mapping[str, Any], learning_rate: fl
 
 def to_values(preset: Preset) -> dict[str, Any]:
     """The plain values of a preset, as its YAML file says them."""
+    if preset.chain:
+        return chain_presets.to_values(preset)
     values: dict[str, Any] = {"title": preset.title, "task": preset.task, "model": preset.model}
     if preset.description:
         values["description"] = preset.description
@@ -273,7 +294,9 @@ def _searched(values: Mapping[str, Any]) -> Mapping[str, Any]:
         raise ValueError(
             f"search says how many learning rates each run tries, such as {{trials: 5}}, not {search!r}"
         )
-    return {key: value for key, value in values.items() if key != "search"} | {"search_trials": search["trials"]}
+    return {key: value for key, value in values.items() if key != "search"} | {
+        "search_trials": search["trials"]
+    }
 
 
 def _seeds(value: Any) -> tuple[int, ...]:

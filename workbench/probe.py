@@ -162,7 +162,7 @@ def _apply(method: Method, model: Any, context: Context) -> tuple[Any, Options]:
     """The method with its defaults, fewer layers where the model has too few for them."""
     options = method.options()
     try:
-        return method.apply(model, options, context), options
+        return method.put_on(model, options, context), options
     except Unsuitable:
         raise
     except ValueError:
@@ -170,7 +170,7 @@ def _apply(method: Method, model: Any, context: Context) -> tuple[Any, Options]:
         if "layers" not in numbers:
             raise
         options = method.options(layers=1)  # type: ignore[call-arg]
-        return method.apply(model, options, context), options
+        return method.put_on(model, options, context), options
 
 
 def _train_one_step(method: Method, subject: Subject) -> None:

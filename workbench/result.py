@@ -28,6 +28,7 @@ REASON_CODES = (
     "disk",
     "environment",
     "no_progress",
+    "base",
     "cancelled",
     "lost",
     "error",
@@ -62,7 +63,9 @@ class Reason:
 class Result:
     """Everything measured on a finished run. None means not measured, never zero.
 
-    Sizes in bytes, times in seconds or milliseconds as named, shares from 0 to 1.
+    Sizes in bytes, times in seconds or milliseconds as named, shares from 0 to 1. `stages` are those of a method that has
+    any, in order: {name, title, sentence, seconds, peak_memory_bytes, steps, samples, best_step, metrics, gain?}; the peak
+    of the run is that of the highest stage, its seconds are their sum.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -97,6 +100,11 @@ class Result:
     first_token_ms: float | None = None
     token_ms: float | None = None
     adapter_bytes: int | None = None
+    stored_weight_bytes: int | None = None
+    base_stored_weight_bytes: int | None = None
+    embedding_bytes: int | None = None
+    weight_bits: float | None = None
+    forms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     forgetting: float | None = None
     best_step: int | None = None
     live: bool | None = None
@@ -104,9 +112,12 @@ class Result:
     per_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     confusion: tuple[tuple[int, ...], ...] = ()
     per_kind: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    stages: tuple[Mapping[str, Any], ...] = ()
     predicted_trainable_parameters: int | None = None
     predicted_peak_memory_bytes: int | None = None
     predicted_seconds: float | None = None
+    elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    elsewhere_start: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
 
@@ -125,7 +136,7 @@ class Result:
         known = {f.name for f in fields(cls)}
         kept = {k: v for k, v in values.items() if k in known}
         kept["confusion"] = tuple(tuple(row) for row in kept.get("confusion") or ())
-        for name in ("notes", "trials"):
+        for name in ("notes", "trials", "stages"):
             kept[name] = tuple(kept.get(name) or ())
         return cls(**kept)
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from workbench import machine, supervisor, warm
+from workbench import bases, machine, supervisor, warm
 from workbench.caretaker import Caretaker
 from workbench.result import Reason, Run
 from workbench.store import RESUMABLE_STATES, Store, StoreError
@@ -55,11 +55,14 @@ class Runner:
         return self.store.request_cancel(run_id)
 
     def retry(self, run_id: str) -> str:
-        """Queue the same run again from its beginning: a new run that names the old one."""
+        """Queue the same run again from its beginning: a new run that names the old one, and with it those that failed for
+        want of the old one."""
         run = self.store.run(run_id)
         if not run.is_final:
             raise ValueError(f"run {run.id} is {run.state}: only a run that has ended can be retried")
-        return self.store.add([run.spec], owner=run.owner, name=run.name, retry_of=run.id)[0]
+        new = self.store.add([run.spec], owner=run.owner, name=run.name, retry_of=run.id)[0]
+        bases.add_again(self.store, run.id, new)
+        return new
 
     def resume(self, run_id: str) -> str:
         """Queue a run that broke off again: it keeps its id and goes on from its newest complete checkpoint."""
@@ -69,6 +72,7 @@ class Runner:
             raise ValueError(
                 f"run {run.id} is {self.store.run(run.id).state}: only a {wanted} run can be resumed"
             )
+        bases.queue_again(self.store, run.id)
         return run.id
 
     def pause(self) -> None:
@@ -205,11 +209,11 @@ class Runner:
 
     def _next(self) -> tuple[Run, machine.Share, str] | None:
         """The head of the queue with its share and device, when the machine has room for it now."""
-        waiting = self.store.runs(states=("queued",), limit=1)
-        if not waiting:
+        head = self._head()
+        if head is None:
             return None
         active = self.store.runs(states=("starting", "running"))
-        wanted, device = self._share(waiting[0]), "cpu"
+        wanted, device = self._share(head), "cpu"
         if self.slots is not None and len(active) >= self.slots:
             return None
         if machine.gpus():
@@ -220,7 +224,20 @@ class Runner:
             device = free[0]
         elif active and not self._fits(wanted, active):
             return None
-        return waiting[0], wanted, device
+        return head, wanted, device
+
+    def _head(self) -> Run | None:
+        """The first queued run that can start. Those whose base will never be there end here."""
+        for limit in (1, 10_000):
+            queued = self.store.runs(states=("queued",), limit=limit)
+            for run in queued:
+                if (reason := bases.why_never(self.store, run)) is not None:
+                    self.store.change_state(run.id, "failed", reason=reason, come_from=("queued",))
+                elif not bases.waits(self.store, run):
+                    return run
+            if not queued:
+                return None
+        return None
 
     def _fits(self, wanted: machine.Share, active: Sequence[Run]) -> bool:
         taken = [self._share(run) for run in active]

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from workbench import registry
 from workbench.method import Context, Method, Unsuitable
-from workbench.methods import _low_rank
+from workbench.methods import _bitsandbytes, _low_rank, _torchao
 from workbench.methods._peft_derived import settle
 from workbench.models import ModelSource, load_model, quiet
 from workbench.options import Options
@@ -63,6 +63,8 @@ def save_trained(
         (folder / "README.md").unlink(missing_ok=True)
         if start := _start(model):
             save_file(start, folder / START)
+    elif _is_converted(model):
+        save_file(_torchao.packed_state(model), folder / TENSORS)
     else:
         save_file(trainable_state(model), folder / TENSORS)
     config = model.get_base_model().config if is_peft(model) else model.config
@@ -103,11 +105,25 @@ def load_trained(
     with torch.random.fork_rng(devices=[]), quiet():
         if isinstance(base, ModelSource):
             base = load_model(base, recipe["task"], recipe["labels"], dtype=dtype, store=store)
+        base = _prepared(base, recipe)
         model = (
             _load_peft(base, folder) if (folder / PEFT_CONFIG).is_file() else _load_own(base, folder, recipe)
         )
     base.workbench_new_head = False
     return model.requires_grad_(False).eval()
+
+
+def _prepared(base: Any, recipe: Mapping[str, Any]) -> Any:
+    """The base as the method had it: its weights stored in few bits, for one."""
+    method = registry.methods().get(recipe["method"])
+    if method is None or method.prepare_model is None:
+        return base
+    return method.prepare_model(base, method.options.from_dict(recipe["options"]), _context(base, recipe))
+
+
+def _context(base: Any, recipe: Mapping[str, Any]) -> Context:
+    device = str(next(base.parameters()).device)
+    return Context(task=recipe["task"], labels=len(recipe["labels"]), device=device)
 
 
 def _load_peft(base: Any, folder: Path) -> Any:
@@ -129,11 +145,22 @@ def _load_peft(base: Any, folder: Path) -> Any:
 
 def _load_own(base: Any, folder: Path, recipe: Mapping[str, Any]) -> Any:
     method = registry.method(recipe["method"])
-    context = Context(task=recipe["task"], labels=len(recipe["labels"]))
-    model = method.apply(base, method.options.from_dict(recipe["options"]), context)
+    context, options = _context(base, recipe), method.options.from_dict(recipe["options"])
+    model = method.apply(base, options, context)
+    if method.after_training is not None:
+        model = method.after_training(model, options, context)
     with safe_open(folder / TENSORS, framework="pt") as file:
-        load_trainable_state(model, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if _is_converted(model):
+        _torchao.load_packed_state(model, state)
+    else:
+        load_trainable_state(model, state)
     return model
+
+
+def _is_converted(model: Any) -> bool:
+    """Whether the model answers from rounded weights, which training can't go on with."""
+    return hasattr(model, "workbench_trained")
 
 
 def _start(model: Any) -> dict[str, torch.Tensor]:
@@ -178,6 +205,7 @@ def load_trainable_state(model: Any, state: Mapping[str, torch.Tensor]) -> None:
 def merge(model: Any, *, in_place: bool = False) -> Any:
     """A plain model with the method folded in; the given one stays as it is unless `in_place`.
 
+    A base that is stored in few bits is widened first: what is folded into rounded weights would be rounded too.
     Unsuitable for PEFT methods that can't be folded; a model without PEFT has nothing to fold.
     """
     if not is_peft(model):
@@ -186,7 +214,11 @@ def merge(model: Any, *, in_place: bool = False) -> Any:
         raise Unsuitable(
             f"{model.active_peft_config.peft_type.value} can't be folded into the model: it is no change of weights"
         )
-    model = model if in_place else copy.deepcopy(model)
+    if _bitsandbytes.is_stored_in_bits(model):
+        with quiet():
+            model = _bitsandbytes.widened(model)
+    else:
+        model = model if in_place else copy.deepcopy(model)
     _unwrap_heads(model)
     with quiet():
         merged = model.merge_and_unload()
@@ -204,8 +236,9 @@ def _unwrap_heads(model: Any) -> None:
 
 
 def plain(model: Any) -> Any:
-    """The result as a model that further methods can be applied to: PEFT adapters folded in, ours kept as parts."""
-    return merge(model, in_place=True)
+    """The result as a model that further methods can be applied to: PEFT adapters folded in, ours kept as parts, rounded
+    weights as plain ones."""
+    return _torchao.widen(merge(model, in_place=True))
 
 
 @contextlib.contextmanager
@@ -228,9 +261,7 @@ def without_method(model: Any, original: Mapping[str, torch.Tensor] | None = Non
         elif is_peft(model):
             stack.enter_context(_peft_off(model))
         else:
-            stack.enter_context(
-                _switched_off([m for m in model.modules() if hasattr(m, "workbench_enabled")])
-            )
+            stack.enter_context(_switched_off(model))
         yield model
 
 
@@ -279,11 +310,14 @@ def _tensors(model: Any, original: Mapping[str, torch.Tensor]) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def _switched_off(modules: Sequence[Any]) -> Iterator[None]:
-    for module in modules:
-        module.workbench_enabled = False
+def _switched_off(model: Any) -> Iterator[None]:
+    """Our own modules, and torchao's imitation of rounding."""
+    switches = [(m, "workbench_enabled") for m in model.modules() if hasattr(m, "workbench_enabled")]
+    switches += [(m, "enabled") for m in _torchao.imitators(model)]
+    for module, name in switches:
+        setattr(module, name, False)
     try:
         yield
     finally:
-        for module in modules:
-            module.workbench_enabled = True
+        for module, name in switches:
+            setattr(module, name, True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench import background, registry
+from workbench import background, optimizers, registry
 from workbench.fitting import methods_that_fit
 from workbench.presets import Preset, plan
-from workbench.spec import RunSpec
+from workbench.spec import RunSpec, Setting
 from workbench.store import Store
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Submitted:
     """What was queued: the setting's id (with learning-curve subsets that of the largest, `setting_ids` of all, smallest
-    first) and the runs in order. `left_out`: of a preset of all methods those that can't serve, with the reason."""
+    first; of a chain that of the last hop) and the runs in order. `left_out`: of a preset of all methods those that can't
+    serve, with the reason."""
 
     setting_id: str
     run_ids: tuple[str, ...]
     setting_ids: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    study_id: str | None = None
 
 
 def prepare_data(store: Store, preset: Preset, progress: Say | None = None) -> list[Prepared]:
@@ -54,6 +56,14 @@ def submit(
     progress: Say | None = None,
 ) -> Submitted:
     """Queue every run of a preset. Bad data or an unknown model is a ValueError, and nothing is queued then."""
+    if preset.chain:
+        from workbench import chain
+
+        return chain.submit(
+            store, preset, prepared=prepared, seeds=seeds, owner=owner, key=key, progress=progress
+        )
+    if reason := optimizers.refusal(str(preset.setting.get("optimizer", Setting.optimizer))):
+        raise ValueError(reason)
     prepared = prepared or prepare_data(store, preset, progress)
     preset, left_out = _fitting(store, preset, owner)
     revision = model_revision(preset.model, store)
@@ -84,9 +94,14 @@ def _planned(
     store: Store, preset: Preset, prepared: Prepared, revision: str | None, seeds: Sequence[int] | None
 ) -> list[RunSpec]:
     """The runs on one preparation, its references scored."""
-    fingerprint, task = prepared.spec.fingerprint, preset.task
+    options = prepare_task(store, preset, prepared.spec.fingerprint, revision)
+    return plan(preset, prepared, model_revision=revision, seeds=seeds, task_options=options)
+
+
+def prepare_task(store: Store, preset: Preset, fingerprint: str, revision: str | None) -> dict[str, Any]:
+    """The task's options with what the model and the data say to them; its references are scored on the way."""
+    options, task = dict(preset.task_options), preset.task
     # A task without options has nothing that the model or the data would have to say.
-    options = dict(preset.task_options)
     if registry.task(task).options.facts():
         options = background.call(
             "workbench.session:complete_options",
@@ -98,11 +113,10 @@ def _planned(
             revision,
             pool="estimate",
         )
-    specs = plan(preset, prepared, model_revision=revision, seeds=seeds, task_options=options)
     background.call(
         "workbench.session:compute_references", str(store.folder), fingerprint, task, options, pool="estimate"
     )
-    return specs
+    return options
 
 
 def model_revision(model: str, store: Store) -> str | None:

@@ -1,4 +1,4 @@
-"""What a model reference means: `embedded:NAME`, a Hub id, a local folder, `run:ID`, or a shipped architecture.
+"""What a model reference means: `embedded:NAME`, a Hub id, a local folder, `run:ID`, `best:ID+ID`, or a shipped architecture.
 
 Nothing is loaded here and neither torch nor transformers is imported: `workbench.models` does the loading.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import bases
 from workbench.home import is_hosted, shipped
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def _resolve(
     ref: str, store: Store | None, owner: str | None, counting: bool, revision: str | None
 ) -> ModelSource:
     ref = ref.strip() if isinstance(ref, str) else ref
+    if isinstance(ref, str) and ref.startswith(bases.BEST):
+        return _best(ref, store, owner)
     if not isinstance(ref, str) or not ref or "\0" in ref or len(ref) > 1000:
         raise ModelError(
             f"a model is embedded:NAME, a Hub id, a local folder or run:ID, not {ref!r:.80}", "name"
@@ -176,6 +179,16 @@ def _embedded(ref: str) -> ModelSource:
         raise ModelError(f"no embedded model is called {name!r:.80}; known: {', '.join(cards)}", "unknown")
     folder = shipped("assets") / "models" / name
     return ModelSource(ref, str(folder), content_hash(folder), "embedded", cards[name].title)
+
+
+def _best(ref: str, store: Store | None, owner: str | None) -> ModelSource:
+    """The run that the best of several was decided to be."""
+    if store is None:
+        raise ModelError(f"{ref!r:.80} names earlier runs, but no store was given to look them up in", "run")
+    try:
+        return _run(bases.RUN + bases.decide(store, ref), store, owner)
+    except LookupError as error:
+        raise ModelError(str(error.args[0]), "run") from None
 
 
 def _run(ref: str, store: Store | None, owner: str | None) -> ModelSource:

@@ -19,12 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench import study_records
 from workbench.database import StoreError as StoreError
 from workbench.database import connect, explained, transaction
 from workbench.migrations import migrate
 from workbench.records import COLUMNS, clean_name, dump, finite, is_id, run_from
 from workbench.result import ACTIVE_STATES, FINAL_STATES, Event, Reason, Result, Run
 from workbench.spec import RunSpec, Setting, canonical_json
+from workbench.study_records import NewStudy, StudyRecord
 
 EDGES: Mapping[str, tuple[str, ...]] = {
     "starting": ("queued",),
@@ -79,8 +81,13 @@ class Store:
         key: str | None = None,
         name: str = "",
         retry_of: str | None = None,
+        ids: Sequence[str] | None = None,
+        study: NewStudy | None = None,
     ) -> list[str]:
-        """Queue runs; returns their ids. The same `key` twice (a double click) returns the first call's ids."""
+        """Queue runs; returns their ids. The same `key` twice (a double click) returns the first call's ids.
+
+        `ids` (of `new_id`) are for runs that name each other, `study` is kept with its runs or not at all.
+        """
         name = clean_name(name)
         with self._write(full=True) as db:
             if key is not None:
@@ -89,7 +96,11 @@ class Store:
                     return list(json.loads(before[0]))
             distinct = {id(spec.setting): spec.setting for spec in specs}
             settings = {number: _insert_setting(db, setting) for number, setting in distinct.items()}
-            ids = [_insert_run(db, spec, settings[id(spec.setting)], owner, name, retry_of) for spec in specs]
+            ids = list(ids) if ids is not None else [new_id() for _ in specs]
+            for run_id, spec in zip(ids, specs, strict=True):
+                _insert_run(db, run_id, spec, settings[id(spec.setting)], owner, name, retry_of)
+            if study is not None:
+                study_records.insert(db, study, ids, owner)
             if key is not None:
                 db.execute("INSERT INTO submissions VALUES (?, ?, ?)", (key, json.dumps(ids), time.time()))
         return ids
@@ -195,6 +206,7 @@ class Store:
                 raise ValueError(f"run {run_id} is {row[0]}: cancel it first, then delete it")
             db.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
             db.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+            study_records.remove(db, run_id)
             db.execute("UPDATE counters SET value = value + 1 WHERE name = 'deleted'")
         shutil.rmtree(self.run_folder(run_id), ignore_errors=True)
         return True
@@ -318,6 +330,48 @@ class Store:
         assert row is not None
         return row[0], row[1], row[2]
 
+    # -- studies -------------------------------------------------------------------------------------------------
+
+    def studies(
+        self, *, run_id: str | None = None, setting_id: str | None = None, owner: str | None = None
+    ) -> list[StudyRecord]:
+        """Recorded studies, newest first: all, or those that a run or a setting's runs belong to."""
+        where: list[str] = ["1"]
+        values: list[Any] = []
+        if owner is not None:
+            where.append("owner = ?")
+            values.append(owner)
+        if run_id is not None:
+            where.append("id IN (SELECT study_id FROM study_runs WHERE run_id = ?)")
+            values.append(run_id)
+        if setting_id is not None:
+            where.append(
+                "id IN (SELECT study_id FROM study_runs JOIN runs ON runs.id = run_id WHERE setting_id = ?)"
+            )
+            values.append(setting_id)
+        rows = self._all(
+            "SELECT id, title, plan, owner, created_at FROM studies"
+            f" WHERE {' AND '.join(where)} ORDER BY position DESC",
+            values,
+        )
+        members = self._all(
+            "SELECT study_id, run_id, hop FROM study_runs"
+            " WHERE study_id IN (SELECT value FROM json_each(?)) ORDER BY rowid",
+            (json.dumps([row[0] for row in rows]),),
+        )
+        return study_records.records(rows, members)
+
+    def decided(self, model: str) -> str | None:
+        """The run that a model reference to the best of several was decided to mean."""
+        row = self._one("SELECT run_id FROM decided_bases WHERE model = ?", (model,))
+        return row[0] if row else None
+
+    def decide(self, model: str, run_id: str) -> str:
+        """Keep that decision, once for all: whoever comes later gets the first one's."""
+        with self._write(full=True) as db:
+            db.execute("INSERT OR IGNORE INTO decided_bases VALUES (?, ?)", (model, run_id))
+        return self.decided(model) or run_id
+
     # -- the queue -----------------------------------------------------------------------------------------------
 
     def pause(self, paused: bool = True) -> None:
@@ -395,14 +449,24 @@ def _insert_setting(db: sqlite3.Connection, setting: Setting) -> str:
     return setting_id
 
 
+def new_id() -> str:
+    return secrets.token_hex(8)
+
+
 def _insert_run(
-    db: sqlite3.Connection, spec: RunSpec, setting_id: str, owner: str, name: str, retry_of: str | None
-) -> str:
-    run_id = secrets.token_hex(8)
+    db: sqlite3.Connection,
+    run_id: str,
+    spec: RunSpec,
+    setting_id: str,
+    owner: str,
+    name: str,
+    retry_of: str | None,
+) -> None:
     choice = canonical_json(asdict(spec.choice))
     db.execute(
         "INSERT INTO runs (id, setting_id, choice, seed, state, created_at, owner, name, retry_of)"
         " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
         (run_id, setting_id, choice, spec.seed, time.time(), owner, name, retry_of),
     )
-    return run_id
+    if retry_of is not None:
+        study_records.stand_in(db, run_id, retry_of)

@@ -43,7 +43,9 @@ def as_they_are(rows: Sequence[Encoded], max_length: int) -> list[Encoded]:
     return list(rows)
 
 
-def _no_drift(live: Live, start: Live, rows: Sequence[Encoded]) -> dict[str, Any]:
+def _no_drift(
+    live: Live, start: Live, rows: Sequence[Encoded], outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
     return {}
 
 
@@ -73,8 +75,9 @@ class Task:
     `details(outcomes, labels)` further fields of Result, `notes(options, encoded parts)` what the reader must know.
 
     Measuring: `probes(rows, pad_id)` are typical inputs, one to a batch; `logits(live, batch)` one line of numbers per
-    row; `timed(live, batches)` a function that answers the i-th and may return times of its own. `drift(live, start, rows)`
-    gives fields of Result that need the base beside the trained model; its metrics are added to those of the test part.
+    row; `timed(live, batches)` a function that answers the i-th and may return times of its own. `drift(live, start, rows,
+    outcomes)` gives fields of Result that need the base beside the trained model, and may add to the outcomes of the test part;
+    its metrics are added to theirs.
 
     Asking: `ask_batch(live, text, max_length, room)` is one text as a batch and whether it was cut;
     `answer(live, batch)` what the model says of it; `silence` the same keys where it can't say anything.
@@ -118,4 +121,4 @@ class Task:
     check_model: Callable[[Any, str], None] = _any_model
     notes: Callable[[Any, Mapping[str, Sequence[Encoded]]], tuple[str, ...]] = _no_notes
     pack: Callable[[Sequence[Encoded], int], list[Encoded]] = as_they_are
-    drift: Callable[[Live, Live, Sequence[Encoded]], dict[str, Any]] = _no_drift
+    drift: Callable[[Live, Live, Sequence[Encoded], Sequence[Outcome]], dict[str, Any]] = _no_drift

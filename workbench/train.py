@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 
-from workbench import checkpoints, evaluate, measure, models, sampling_stage, saving
-from workbench.build import Built, Encoded, Plan, apply_method, encode, load_base, plan_run
-from workbench.callbacks import BEST, PROGRESS, Cancelled, Emit, Job, RunTrainer, TrainingFailed, breathe
+from workbench import evaluate, measure, models, peak, quantised, sampling_stage, saving, staged
+from workbench.build import Built, Encoded, Plan, apply_method, encode, finish, load_base, plan_run
+from workbench.callbacks import BEST, Cancelled, Emit, Job, RunTrainer, TrainingFailed, breathe
 from workbench.environment import environment
 from workbench.failure import reason_for
+from workbench.fit import fit
 from workbench.lease import Lease, LeaseTimeout
+from workbench.outcome_files import read_outcomes, write_outcomes
 from workbench.progress import Progress
 from workbench.result import Reason, Result
 from workbench.sampling_stage import Stage
@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     from workbench.data import Prepared
     from workbench.store import Store
 
-__all__ = ["Cancelled", "TrainingFailed", "train"]
+__all__ = ["Cancelled", "TrainingFailed", "read_outcomes", "train", "write_outcomes"]
 
 OUTCOMES, VALIDATION_OUTCOMES = "outcomes.jsonl", "outcomes_validation.jsonl"
-PROBE_STEPS = 2
 PROOF_TEXTS = 4
 
 
@@ -110,16 +109,27 @@ def _run(
     plan = job.plan
     if stage is not None:
         encoded = replace(encoded, notes=(*encoded.notes, stage.note))
-    progress, validation, earlier_seconds, process_peak = _fit(job, built, encoded, resume)
+    works: tuple[staged.Work, ...] = ()
+    beside: Mapping[str, float] = {}
+    if plan.method.stages is not None:
+        whole = staged.fit_stages(job, built, encoded, resume=resume)
+        fitted, works, beside = whole.fitted, whole.works, whole.metrics
+    else:
+        fitted = fit(job, built, resume=resume, notes=encoded.notes)
+    progress = fitted.progress
     if trial:
-        return Result(validation=dict(progress.best_metrics), steps=progress.step, train_seconds=progress.seconds)
-    test = plan.task.predict(plan.live(built.model, tick=job.breathe), encoded.rows["test"])
-    write_outcomes(job.folder / VALIDATION_OUTCOMES, validation)
+        return Result(
+            validation=dict(progress.best_metrics), steps=progress.step, train_seconds=progress.seconds
+        )
+    finished = finish(plan, built.model)
+    test = plan.task.predict(plan.live(finished, tick=job.breathe), encoded.rows["test"])
+    write_outcomes(job.folder / VALIDATION_OUTCOMES, fitted.outcomes)
+    measured = _measure(job, built, finished, encoded, progress, lease_seconds, test, works)
     write_outcomes(job.folder / OUTCOMES, test)
-    measured = _measure(job, built, encoded, progress, lease_seconds)
-    sampled = sampling_stage.measured(plan, built.model, stage, job.breathe)
+    sampled = sampling_stage.measured(plan, finished, stage, job.breathe)
     (job.folder / BEST).unlink(missing_ok=True)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
+    staged.clear(job.folder)
     conditions = {
         "attention": kernel,
         "model_revision": plan.source.revision,
@@ -130,6 +140,7 @@ def _run(
         measured,
         metrics=plan.task.score(test, plan.labels, plan.task_options)
         | dict(measured.metrics)
+        | dict(beside)
         | sampled.get("metrics", {}),
         validation=dict(progress.best_metrics),
         trainable_parameters=built.counts.trainable,
@@ -137,9 +148,9 @@ def _run(
         method_parameters=built.counts.method,
         total_parameters=built.counts.total,
         base_parameters=built.counts.base,
-        process_peak_bytes=process_peak,
+        process_peak_bytes=fitted.process_peak,
         train_seconds=progress.seconds,
-        total_seconds=earlier_seconds + time.monotonic() - job.begun,
+        total_seconds=fitted.earlier_seconds + time.monotonic() - job.begun,
         steps=progress.step,
         samples_seen=progress.samples,
         tokens_seen=progress.tokens,
@@ -155,35 +166,6 @@ def _run(
     )
 
 
-def _fit(
-    job: Job, built: Built, encoded: Encoded, resume: bool
-) -> tuple[Progress, list[evaluate.Outcome], float, int | None]:
-    """Train, and leave the model in its best state. Also: validation outcomes of that state, the seconds of earlier
-    attempts, and the process's own peak memory."""
-    plan = job.plan
-    has_peak = measure.reset_process_peak()
-    checkpoint = _checkpoint(job, resume)
-    progress = _progress(plan, checkpoint)
-    earlier_seconds = progress.wall_seconds
-    _check_room(job, built)
-    for note in encoded.notes:
-        job.emit("warning", {"message": note})
-    job.emit("started", _started(job, built, progress))
-    trainer = RunTrainer(job, built.model, progress)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    trainer.count_tokens()
-    trainer.accelerator.unwrap_model(built.model, keep_fp32_wrapper=False)
-    saving.load_trainable_state(built.model, load_file(job.folder / BEST))
-    built.model.eval()
-    outcomes = trainer.best_outcomes or plan.task.validate(
-        plan.live(built.model, tick=job.breathe), job.validation
-    )
-    peak = measure.process_peak_bytes() if has_peak else None
-    del trainer
-    gc.collect()  # optimiser states hang in reference cycles
-    return progress, outcomes, earlier_seconds, peak
-
-
 @contextlib.contextmanager
 def _cheap_collections() -> Iterator[None]:
     """The libraries' half a million objects need no looking through: half a second for each full collection, of which
@@ -195,59 +177,21 @@ def _cheap_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _started(job: Job, built: Built, progress: Progress) -> dict[str, Any]:
-    return {
-        "step": progress.step,
-        "steps": progress.total_steps,
-        "trainable_parameters": built.counts.trainable,
-        "head_parameters": built.counts.head,
-        "method_parameters": built.counts.method,
-        "total_parameters": built.counts.total,
-        "base_parameters": built.counts.base,
-        "device": job.plan.device,
-        "precision": job.plan.precision,
-        "resumed": progress.step > 0,
-    }
-
-
-def _checkpoint(job: Job, resume: bool) -> Path | None:
-    """The one to go on from. Whatever an earlier attempt left behind it is removed."""
-    if not resume:
-        shutil.rmtree(job.checkpoints, ignore_errors=True)
-    found, torn = checkpoints.newest_complete(job.checkpoints)
-    for path in torn:
-        onward = f"training goes on from {found.name}" if found else "training starts anew"
-        job.emit("warning", {"message": f"{path.name} is not complete and was skipped: {onward}."})
-        shutil.rmtree(path, ignore_errors=True)
-    best = job.folder / BEST
-    best.unlink(missing_ok=True)
-    if found and (found / BEST).is_file():
-        checkpoints.link(found / BEST, best)
-    return found
-
-
-def _progress(plan: Plan, checkpoint: Path | None) -> Progress:
-    if checkpoint:
-        return Progress(**json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8")))
-    budget = plan.setting.budget
-    return Progress(plan.context.steps, budget.amount if budget.kind == "seconds" else None)
-
-
-def _check_room(job: Job, built: Built) -> None:
-    """A checkpoint holds the trained weights and up to two values more for each; two are kept, and two copies more."""
-    need = built.counts.trainable * 4 * (2 * 3 + 2)
-    free = shutil.disk_usage(job.folder).free
-    if free < need:
-        message = f"The disk has {free / 1e6:,.0f} MB left and this run needs up to {need / 1e6:,.0f} MB: make room."
-        raise TrainingFailed(Reason("disk", message))
-
-
-def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease_seconds: float) -> Result:
-    """Everything that is measured after training: file size, liveness, latency, memory."""
+def _measure(
+    job: Job,
+    built: Built,
+    finished: Any,
+    encoded: Encoded,
+    progress: Progress,
+    lease_seconds: float,
+    test: Sequence[evaluate.Outcome],
+    works: Sequence[staged.Work] = (),
+) -> Result:
+    """Everything that is measured after training: file size, liveness, latency, memory. `finished` is what answers."""
     plan, trained = job.plan, saving.trained_folder(job.folder)
     shutil.rmtree(trained, ignore_errors=True)
     saving.save_trained(
-        built.model,
+        finished,
         trained,
         method=plan.method,
         options=plan.options,
@@ -256,17 +200,32 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
     )
     base = load_base(plan)
     texts = plan.task.probes(encoded.rows["test"], evaluate.pad_id(base))
-    proof = _prove(plan, built, base, texts[:PROOF_TEXTS])
+    proof = _prove(plan, built, finished, base, texts[:PROOF_TEXTS])
     job.breathe()
-    timed, notes = _latency(job, built.model, base, texts, lease_seconds)
+    plain, no_room = quantised.plain_base_or(plan, base, lambda: load_base(plan, as_stored=True))
+    timed, notes = _latency(job, finished, plain, texts, lease_seconds)
+    few_bits = quantised.forms(
+        plan, built.model, finished, job.validation, texts[:PROOF_TEXTS], tick=job.breathe
+    )
+    notes = (*notes, *no_room, *few_bits.notes)
     if not proof.live:
         notes = (*notes, _dead_note(proof))
     drift = plan.task.drift(
-        plan.live(built.model, tick=job.breathe), plan.live(base, tick=job.breathe), encoded.rows["test"]
+        plan.live(finished, tick=job.breathe), plan.live(plain, tick=job.breathe), encoded.rows["test"], test
     )
-    peak, source = _peak_memory(job, progress, base)
+    kept, kept_before = quantised.stored(finished), quantised.stored(plain)
+    del plain
+    stages: tuple[dict[str, Any], ...] = ()
+    if works:
+        sizes, source = staged.peaks(works, lambda: apply_method(plan, base))
+        peak_bytes = max((size for size in sizes if size), default=None)
+        stages = staged.records(works, sizes, test, job.folder)
+        notes = (*notes, *staged.notes(stages))
+    else:
+        peak_bytes, source = _peak_memory(job, progress, base)
     return Result(
-        peak_memory_bytes=peak,
+        peak_memory_bytes=peak_bytes,
+        stages=stages,
         peak_memory_source=source,
         reserved_memory_bytes=progress.gpu_reserved_bytes or None,
         latency_ms_p50=timed.p50 if timed else None,
@@ -278,6 +237,11 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
         first_token_ms=timed.own.get("first_token_ms") if timed else None,
         token_ms=timed.own.get("token_ms") if timed else None,
         adapter_bytes=saving.trained_bytes(trained),
+        stored_weight_bytes=kept.body,
+        base_stored_weight_bytes=kept_before.body,
+        embedding_bytes=kept.rest,
+        weight_bits=kept.bits,
+        forms=few_bits.found,
         live=proof.live,
         live_difference=proof.difference,
         notes=notes,
@@ -285,12 +249,14 @@ def _measure(job: Job, built: Built, encoded: Encoded, progress: Progress, lease
     )
 
 
-def _prove(plan: Plan, built: Built, base: Any, texts: Sequence[Mapping[str, torch.Tensor]]) -> measure.Proof:
+def _prove(
+    plan: Plan, built: Built, finished: Any, base: Any, texts: Sequence[Mapping[str, torch.Tensor]]
+) -> measure.Proof:
     def logits(model: Any) -> torch.Tensor:
         live = plan.live(model, precision="float32")
         return torch.cat([plan.task.logits(live, text) for text in texts])
 
-    on, plain = logits(built.model), logits(base)
+    on, plain = logits(finished), logits(base)
     with saving.without_method(built.model, built.original):
         off = logits(built.model)
     return measure.prove_live(on, off, plain)
@@ -324,22 +290,9 @@ def _latency(
 def _peak_memory(job: Job, progress: Progress, base: Any) -> tuple[int | None, str | None]:
     """On CUDA what its allocator saw in training. Elsewhere the same is counted in two more steps, on a throw-away
     model and the run's longest batch."""
-    if progress.gpu_bytes:
-        return progress.gpu_bytes, "cuda_allocator"
-    plan = job.plan
-    longest = [
-        job.train[i] for i in job.batches(progress.step * plan.setting.gradient_accumulation).longest()
-    ]
-    # From the second piece of a step on, gradients are there beside the activations: more pieces change nothing.
-    pieces = min(2, plan.setting.gradient_accumulation)
-    setting = replace(plan.setting, gradient_accumulation=pieces, batch_size=len(longest))
-    probe_plan = replace(plan, spec=replace(plan.spec, setting=setting))
-    probe = replace(job, plan=probe_plan, train=longest)
-    built = apply_method(plan, base)
-    steps = Progress(PROBE_STEPS)
-    return measure.peak_training_bytes(
-        lambda: RunTrainer(probe, built.model, steps, watched=False).train(), built.model
-    ), "tensors"
+    built = None if progress.gpu_bytes else apply_method(job.plan, base)
+    trainer = functools.partial(RunTrainer, watched=False)
+    return peak.peak_bytes(job, progress, built.model if built else None, trainer)
 
 
 def _memory_reason(setting: Setting, device: str | None) -> Reason:
@@ -350,26 +303,3 @@ def _memory_reason(setting: Setting, device: str | None) -> Reason:
     else:
         advice = f"a max_length below {setting.max_length} or a smaller model needs less"
     return Reason("out_of_memory", f"{where} ran out of memory at batch_size {setting.batch_size}: {advice}.")
-
-
-def write_outcomes(path: Path, outcomes: Sequence[evaluate.Outcome]) -> None:
-    """One JSON line per row, in the order of the rows."""
-    part = path.with_name(f".{path.name}")
-    with part.open("w", encoding="utf-8") as file:
-        for outcome in outcomes:
-            file.write(json.dumps(_rounded(outcome), ensure_ascii=False) + "\n")
-    part.replace(path)
-
-
-def _rounded(outcome: evaluate.Outcome) -> evaluate.Outcome:
-    return {
-        name: [round(one, 6) for one in value]
-        if isinstance(value, list) and value and isinstance(value[0], float)
-        else value
-        for name, value in outcome.items()
-    }
-
-
-def read_outcomes(path: Path) -> list[evaluate.Outcome]:
-    """What `write_outcomes` wrote."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

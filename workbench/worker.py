@@ -41,15 +41,17 @@ class Terminated(BaseException):
 
 def train_run(run: Run, store: Store, folder: Path, emit: Emit, should_stop: Callable[[], bool]) -> Result:
     """The work of a real run."""
+    from workbench.also_test import also_score
     from workbench.data import load_prepared
     from workbench.lease import Lease
     from workbench.search import train_searched
 
     prepared = load_prepared(store.data_folder(run.spec.setting.data.fingerprint))
     lease = Lease(store.folder / "lease")
-    return train_searched(
+    result = train_searched(
         run.spec, prepared, folder, emit=emit, should_stop=should_stop, lease=lease, store=store
     )
+    return also_score(run, store, folder, result, lease=lease, should_stop=should_stop)
 
 
 def main(order: Order, folder: Path) -> int:

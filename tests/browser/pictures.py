@@ -42,7 +42,7 @@ def tour(page: Page) -> None:
     page.get_by_role("button", name="Next: choose methods").wait_for(timeout=90_000)
     take(page, "data", 1240)
     open_tab(page, "Methods")
-    page.get_by_role("button", name="Workshop five").click()
+    page.get_by_role("button", name="A sensible handful").click()
     page.wait_for_timeout(8000)
     take(page, "methods", 1240)
     open_tab(page, "Train")

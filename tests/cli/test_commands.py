@@ -162,3 +162,32 @@ def test_doctor_names_what_works(capsys):
     found = json.loads(out)
     assert {"torch", "peft", "device", "store"} <= {check["name"] for check in found["checks"]}
     assert status == (0 if all(c["ok"] for c in found["checks"] if c["required"]) else 1)
+
+
+def test_data_check_takes_the_task_of_a_bundled_set_roles_and_words_to_fill_in(capsys):
+    status, _, err = run(capsys, "data", "check", "identity", "--json")
+    assert status == 2
+    assert "unfilled placeholders" in err
+    words = ("--fill", "name=Robin", "--fill", "maker=the workshop")
+    status, out, _ = run(capsys, "data", "check", "identity", *words, "--json")
+    report = json.loads(out)
+    assert (status, report["task"], report["format"]["name"]) == (0, "generation", "prompt_completion")
+    status, out, _ = run(
+        capsys,
+        "data",
+        "check",
+        "instructions",
+        "--format",
+        "prompt_completion",
+        "--column",
+        "kind=input",
+        "--json",
+    )
+    assert json.loads(out)["format"]["columns"]["kind"] == "input"
+    for wrong, right in (
+        (("--column", "kind"), "--column takes ROLE=NAME, not 'kind'"),
+        (("--task", "generatoin"), "did you mean generation"),
+    ):
+        status, _, err = run(capsys, "data", "check", "instructions", *wrong)
+        assert status == 2
+        assert right in err

@@ -23,7 +23,9 @@ def rows(**columns):
 
 
 def test_labels_that_come_again_are_a_classification(guess):
-    labelled = rows(text=lambda i: f"the film number {i} was fine", label=lambda i: "good" if i % 2 else "bad")
+    labelled = rows(
+        text=lambda i: f"the film number {i} was fine", label=lambda i: "good" if i % 2 else "bad"
+    )
     assert guess(labelled) == ("classification", "likely")
     answered = rows(question=lambda i: f"Is {i} even?", answer=lambda i: "no" if i % 2 else "yes")
     assert guess(answered) == ("classification", "likely")
@@ -35,13 +37,18 @@ def test_answers_that_differ_are_a_generation(guess):
     alpaca = rows(instruction=lambda i: f"Do {i}", input=lambda i: "", output=lambda i: f"Did {i} then.")
     assert guess(alpaca) == ("generation", "certain")
     talks = rows(
-        messages=lambda i: [{"role": "user", "content": f"Hi {i}"}, {"role": "assistant", "content": f"Hello {i}"}]
+        messages=lambda i: [
+            {"role": "user", "content": f"Hi {i}"},
+            {"role": "assistant", "content": f"Hello {i}"},
+        ]
     )
     assert guess(talks) == ("generation", "certain")
 
 
 def test_completions_may_come_again_where_the_columns_say_what_they_are(guess):
-    few = rows(prompt=lambda i: f"Who are you, {i}?", completion=lambda i: "I am Robin." if i % 2 else "Robin.")
+    few = rows(
+        prompt=lambda i: f"Who are you, {i}?", completion=lambda i: "I am Robin." if i % 2 else "Robin."
+    )
     assert guess(few) == ("generation", "certain")
 
 
@@ -50,6 +57,9 @@ def test_nothing_speaks_for_a_task(guess, tmp_path):
     assert guess_task_of(str(tmp_path / "no such file.csv")) is None
 
 
-@pytest.mark.parametrize(("name", "task"), [("reviews", "classification"), ("identity", "generation"), ("instructions", "generation")])
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("reviews", "classification"), ("identity", "generation"), ("instructions", "generation")],
+)
 def test_bundled_sets_are_told_apart(name, task):
     assert guess_task_of(name)["task"] == task

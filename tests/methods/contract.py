@@ -3,6 +3,7 @@ and anybody can call them for a method of their own: `for check in CHECKS: check
 
 from __future__ import annotations
 
+import copy
 import json
 import urllib.parse
 from collections.abc import Mapping
@@ -49,7 +50,8 @@ def trial(method: Method, layout: str, task: str = "classification", **options: 
     """Train it, or skip where it can't serve, for which it must give a sentence."""
     model = prepared(method, layout, task=task, **options)
     chosen = method.options(**tiny_options(method, options))
-    base, start = logits(tiny_model(layout, task=task), task=task), logits(model, task=task)
+    plain = as_stored(method, tiny_model(layout, task=task), chosen, task)
+    base, start = logits(plain, task=task), logits(model, task=task)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     original = saving.trainable_state(model)
     train(model, task=task, method=method, options=chosen)
@@ -64,10 +66,15 @@ def prepared(method: Method, layout: str, task: str = "classification", **option
     torch.manual_seed(0)
     model = tiny_model(layout, task=task)
     try:
-        return method.apply(model, method.options(**tiny_options(method, options)), context(task)).eval()
+        return method.put_on(model, method.options(**tiny_options(method, options)), context(task)).eval()
     except Unsuitable as reason:
         check_sentence(str(reason))
         pytest.skip(f"{method.name} on {layout}: {reason}")
+
+
+def as_stored(method: Method, base: Any, options: Any, task: str) -> Any:
+    """The base as the method keeps its weights."""
+    return method.prepare_model(base, options, context(task)) if method.prepare_model else base
 
 
 def context(task: str) -> Context:
@@ -96,9 +103,10 @@ def train(
 ) -> None:
     """A few steps, with the method's own optimiser and loss where it has them."""
     model.train()
+    optimizer = None
     if method is not None and method.optimizer is not None:
         optimizer = method.optimizer(model, options, rate, 0.0)
-    else:
+    if optimizer is None:
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
     for step in range(steps):
         one_loss(model, tiny_batch(rows=4, seed=step, task=task), method, options).backward()
@@ -235,10 +243,11 @@ def check_counting(trial: Trial) -> None:
 
 def check_saving(trial: Trial, folder: Path) -> None:
     """Saved and loaded onto a base whose head is another one, it says exactly the same."""
-    save(trial, folder)
+    finished = save(trial, folder)
     again = saving.load_trained(_other_head(trial), folder)
     assert not again.training
-    assert torch.equal(logits(again, task=trial.task), trial.logits)
+    assert torch.equal(logits(again, task=trial.task), logits(finished, task=trial.task))
+    assert total_parameters(again) == total_parameters(finished)
     assert saving.read_recipe(folder)["labels"] == list(LABELS)
     assert 0 < saving.trained_bytes(folder) == sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
@@ -257,7 +266,8 @@ def check_stacking(trial: Trial, folder: Path) -> None:
     save(trial, folder / "start")
     saving.load_trainable_state(trial.model, trained)
     with saving.quiet():
-        stack = PeftModel.from_pretrained(_other_head(trial), str(folder / "trained"), adapter_name="trained")
+        base = as_stored(trial.method, _other_head(trial), trial.options, trial.task)
+        stack = PeftModel.from_pretrained(base, str(folder / "trained"), adapter_name="trained")
         stack.load_adapter(str(folder / "start"), adapter_name="start")
     if stack.active_peft_config.is_prompt_learning:
         saving.pool_last_real_token(stack)
@@ -304,10 +314,13 @@ def check_generating(trial: Trial) -> None:
         assert alone == answer, (len(prompt), alone, answer)
 
 
-def save(trial: Trial, folder: Path) -> None:
-    saving.save_trained(
-        trial.model, folder, method=trial.method, options=trial.options, context=trial.context
-    )
+def save(trial: Trial, folder: Path) -> Any:
+    """Write what answers after training, and give it."""
+    model = trial.model
+    if trial.method.after_training is not None:
+        model = trial.method.after_training(copy.deepcopy(model), trial.options, trial.context)
+    saving.save_trained(model, folder, method=trial.method, options=trial.options, context=trial.context)
+    return model
 
 
 def _other_head(trial: Trial) -> Any:

@@ -10,6 +10,7 @@ from workbench.migrations import STEPS
 from workbench.result import Reason, Result
 from workbench.spec import Choice, DataSpec, RunSpec, Setting
 from workbench.store import Store
+from workbench.study_records import NewStudy
 
 HERE = Path(__file__).parent
 
@@ -28,6 +29,7 @@ def main() -> None:
             owner="someone",
             key="form-1",
             name="Première comparaison",
+            study=NewStudy("c0ffee", "Une chaîne", {"hops": [{"title": "first"}]}, [0] * len(methods)),
         )
         for run_id in ids[:4]:
             store.claim(run_id)

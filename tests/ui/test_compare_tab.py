@@ -14,7 +14,7 @@ from workbench import compare, presets
 from workbench.hosted import Limits
 from workbench.store import Store
 from workbench.ui import compare_tab, shown
-from workbench.ui.comparison_columns import GROUPS, best_values, plain_grid, score_scale
+from workbench.ui.comparison_columns import GROUPS, best_values, plain_grid, score_scale, usual_columns
 from workbench.ui.comparison_table import comparison_table
 from workbench.ui.downloads import commands, preset_yaml
 from workbench.ui.verdicts import shared_limit, verdicts_card, worth_reading
@@ -29,10 +29,9 @@ class Page:
             self.tab = compare_tab.build(self.context)
         self.handlers = self.tab.refresh.__self__
 
-    def refresh(self, *, setting_id=None, drawn="", asked="") -> dict:
-        groups = list(GROUPS[1:])
+    def refresh(self, *, setting_id=None, drawn="", asked="", columns=()) -> dict:
         values = self.tab.refresh(
-            setting_id, drawn, False, "", groups, "peak_memory_bytes", "step", None, asked, None
+            setting_id, drawn, False, "", list(columns), "peak_memory_bytes", "step", None, asked, None
         )
         assert len(values) == len(self.tab.outputs)
         return dict(zip(compare_tab._PARTS, values))
@@ -159,11 +158,27 @@ def test_a_failed_row_keeps_count_reason_and_a_way_out(filled: Store):
 
 def test_find_and_columns_narrow_the_table(filled: Store):
     found = compare.comparison(filled)
-    html = str(comparison_table(found, find="lo", groups=["What moves"]))
+    html = str(comparison_table(found, find="lo", chosen=["trainable_parameters"]))
     assert "LoRA" in html
     assert "Linear probe" not in html
     assert 'data-column="trainable_parameters"' in html
     assert 'data-column="adapter_bytes"' not in html
+
+
+def test_rarely_read_columns_wait_until_they_are_chosen_and_a_choice_stays(filled: Store):
+    found = compare.comparison(filled)
+    usual = usual_columns(found)
+    assert "samples_per_second" not in usual
+    assert 'data-column="samples_per_second"' not in str(comparison_table(found))
+    page = Page(filled)
+    first = page.refresh()
+    assert first["columns"]["value"] == usual
+    assert ("Speed", "samples_per_second") in first["columns"]["choices"]
+    filled.delete(filled.runs()[0].id)
+    again = page.refresh(drawn=first["drawn"], columns=["samples_per_second", "gone"])
+    assert again["columns"]["value"] == ["samples_per_second"]
+    assert 'data-column="samples_per_second"' in again["table"]
+    assert 'data-column="adapter_bytes"' not in again["table"]
 
 
 def test_the_plain_grid_has_the_same_rows_name_first(filled: Store):

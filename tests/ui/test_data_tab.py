@@ -1,13 +1,15 @@
 """The Data tab: what the doctor's report looks like, and what its buttons make of the plan."""
 
 import importlib
+import json
 
 import gradio as gr
 import pytest
 
+from tests.ui.fake_store import Click
 from workbench import presets
-from workbench.data import bundled
-from workbench.ui import asking, data_form, data_sources, data_tab, page, quickstart
+from workbench.data import FIXES, bundled
+from workbench.ui import asking, data_form, data_report, data_sources, data_tab, page, quickstart
 from workbench.ui import plan as plans
 from workbench.uploads import keep_upload
 
@@ -174,3 +176,129 @@ def test_a_source_belongs_to_its_panel():
     assert data_sources.source_kind("reviews") == "bundled"
     assert data_sources.source_kind("upload:0123456789abcdef/x.csv") == "upload"
     assert data_sources.source_kind("stanfordnlp/sst2") == "named"
+
+
+@pytest.fixture
+def handlers(tab):
+    """The tab's own handlers by name."""
+    context, _ = tab
+    blocks = context.plan.parent
+    while blocks.parent is not None:
+        blocks = blocks.parent
+    return {fn.fn.__name__: fn.fn for fn in blocks.fns.values() if fn.fn is not None}
+
+
+@pytest.fixture
+def instructions(tmp_path):
+    """Alpaca rows, one of them without an answer."""
+    path = tmp_path / "ask.jsonl"
+    rows = [
+        {
+            "instruction": f"Say {word} {i} times",
+            "input": "",
+            "output": f"{word} " * (i + 1),
+            "kind": "repeat",
+        }
+        for i in range(20)
+        for word in ("ping", "<b>pong</b>")
+    ]
+    rows.append({"instruction": "Say nothing", "input": "", "output": "", "kind": "other"})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_file_says_itself_which_task_it_is_for(tab, handlers, instructions, reviews):
+    context, made = tab
+    shown = after(handlers["take_upload"](str(instructions), plans.empty_plan(), None))
+    plan, html = shown[context.plan], shown[made.parts["task"]]
+    assert plan["task"] == "generation"
+    assert "for certain" in html
+    assert "&#39;instruction&#39;" in html
+    assert 'data-key="generation" aria-pressed="true"' in html
+    back = after(handlers["take_upload"](str(reviews), plan, None))
+    assert back[context.plan]["task"] == "classification"
+    assert "most likely" in back[made.parts["task"]]
+
+
+def test_rows_of_a_generation_are_read_as_the_page_says(tab, instructions, store):
+    _, made = tab
+    plan = {**plan_of(keep_upload(store, instructions, "ask.jsonl", None)), "task": "generation"}
+    shown = after(made.refresh(plan, None))
+    part = {
+        name: str(text_of(shown[made.parts[name]])) for name in ("format_line", "report", "charts", "rows")
+    }
+    assert "Read as Alpaca" in part["format_line"]
+    assert "certain" in part["format_line"]
+    assert 'data-action="format" data-key="prompt_completion"' in part["format_line"]
+    assert 'data-action="fix" data-key="drop_empty"' in part["report"]
+    for title in ("Kinds of rows", "Length of a row", "Prompt", "Completion"):
+        assert f"<h3>{title}</h3>" in part["charts"]
+    assert "Say ping 0 times" in part["rows"]
+    assert "&lt;b&gt;pong&lt;/b&gt;" in part["rows"]
+    assert "<b>pong" not in part["rows"]
+    assert "repeat" in part["rows"]
+
+
+def test_another_format_may_be_chosen_and_columns_taken_for_the_first_are_let_go():
+    plan = {**plan_of("x.jsonl", text="instruction", columns={"kind": "topic"}), "task": "generation"}
+    data = data_tab.mended(plan, None, "format", "prompt_completion")["data"]
+    assert data == {"source": "x.jsonl", "format": "prompt_completion"}
+
+
+def test_only_columns_that_the_reader_chose_enter_the_plan():
+    report = {
+        "text": "q",
+        "label": "a",
+        "format": {"columns": {"prompt": "q", "completion": "a", "kind": "topic"}},
+    }
+    values = {"format": "", "text": "q", "label": "long", "role_kind": "topic", "role_answer": "number", "split_seed": 0,
+              "validation_share": 0.15, "test_share": 0.2, "max_length": 64, "encoding": ""}  # fmt: skip
+    plan = {**plan_of("x.jsonl"), "task": "generation"}
+    data = data_form.with_fields(plan, dict(values), report)["data"]
+    assert data == {"source": "x.jsonl", "label": "long", "columns": {"answer": "number"}}
+    other = data_form.with_fields(plan, {**values, "format": "messages", "label": "a"}, report)["data"]
+    assert other == {"source": "x.jsonl", "format": "messages", "columns": {"answer": "number"}}
+
+
+def test_open_places_get_a_field_each_and_free_the_way(tab, handlers):
+    context, made = tab
+    plan = {**plan_of("identity"), "task": "generation"}
+    shown = after(made.refresh(plan, None))
+    assert shown[made.parts["fill_panel"]].visible
+    assert [shown[made.parts[f"fill_{i}"]].label for i in (0, 1)] == ["{name}", "{maker}"]
+    assert not shown[made.parts["fill_2"]].visible
+    look = shown[made.parts["look"]]
+    assert look["spec"] is None
+    words = ["Robin", "the workshop", "", "", "", ""]
+    filled = after(handlers["fill_in"](plan, look, None, *words))
+    assert filled[context.plan]["data"]["fill"] == {"name": "Robin", "maker": "the workshop"}
+    assert filled[context.plan]["data"]["fingerprint"]
+    assert "Robin" in filled[made.parts["rows"]]
+    assert "{name}" not in filled[made.parts["rows"]]
+
+
+def test_the_switch_keeps_the_data_and_reads_them_as_the_other_task(tab, handlers):
+    context, made = tab
+    plan = plan_of("reviews", test_rows=50)
+    shown = after(handlers["choose_task"](plan, Click("task", "generation"), None))
+    assert shown[context.plan]["task"] == "generation"
+    assert shown[context.plan]["data"]["test_rows"] == 50
+    assert shown[context.plan]["data"]["labels"] is None
+    assert "Read as prompt and completion" in shown[made.parts["format_line"]]
+    back = after(handlers["choose_task"](shown[context.plan], Click("task", "classification"), None))
+    assert back[context.plan]["data"]["labels"] == 2
+    assert back[made.parts["format_line"]] == ""
+
+
+def test_a_conversation_is_shown_by_turns():
+    row = {"line": 3, "prompt": "And you?", "completion": "Fine.", "length": 9, "part": "train", "references": ["Fine.", "Good."],
+           "messages": [{"role": "system", "content": "Be <b>kind</b>."}, {"role": "user", "content": "And you?"}]}  # fmt: skip
+    report = {"task": "generation", "place": "line", "lengths": None}
+    html = str(data_report.first_rows([row], report))
+    assert html.index("system") < html.index("And you?") < html.index("Fine.")
+    assert "Be &lt;b&gt;kind&lt;/b&gt;." in html
+    assert "1 more reference counts" in html
+
+
+def test_every_repair_of_every_task_has_words():
+    assert all(data_report.fix_title(fix) for fix in FIXES)

@@ -9,8 +9,18 @@ from workbench import background
 from workbench.store import Store
 from workbench.ui import inference_tab
 from workbench.ui.panes import agreement, panes_for, panes_html
+from workbench.ui.prompts import Known, examples_of
 
-ROWS = {"good": "positive", "bad": "negative", "fine": "positive", "x" * 300: "negative"}
+ROWS = {
+    text: Known((label,), label)
+    for text, label in (
+        ("good", "positive"),
+        ("bad", "negative"),
+        ("fine", "positive"),
+        ("x" * 300, "negative"),
+    )
+}
+DECODING = (False, 64, 0.8, 0.95, 0, 0)
 EVIL = "<script>alert(1)</script>"
 
 
@@ -55,11 +65,11 @@ def test_the_best_seed_of_each_method_is_ticked_and_every_seed_can_be(store: Sto
     for label in ("Full fine-tuning", "LoRA"):
         runs = [run for run in store.runs() if run.label == label]
         best.add(max(runs, key=lambda run: run.result.metrics["accuracy"]).id)
-    assert set(drawn["runs"]["value"]) == best
-    assert len(drawn["runs"]["choices"]) == 2
+    assert set(drawn["runs"]["value"]) == {*best, "tfidf"}
+    assert len(drawn["runs"]["choices"]) == 3
     assert drawn["run"]["value"] == "Run in 4 panes"
     assert drawn["every_seed"]["visible"]
-    assert len(page.refresh(every=True)["runs"]["choices"]) == 6
+    assert len(page.refresh(every=True)["runs"]["choices"]) == 7
 
 
 def test_ticks_stay_when_another_run_finishes(store: Store):
@@ -79,7 +89,7 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
     fake_store.fill(store, methods=("full", "prefix"), seeds=(0,))
     asked = []
 
-    def call(function, folder, who, run_id, text, pool):
+    def call(function, folder, who, run_id, text, options, stop_file, pool):
         asked.append((function, who, text, pool))
         if who == "base":
             return _answer(label=None, probabilities={}, ms=None, live=None, reason="It has no trained head.")
@@ -90,14 +100,16 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
     monkeypatch.setattr(background, "call", call)
     page = Page(store)
     ids = [run.id for run in store.runs()]
-    steps = list(page.handlers.ask_all(ids, "  good ", {}, None))
+    steps = list(page.handlers.ask_all([*ids, "tfidf"], "  good ", {}, True, *DECODING, None))
     assert [who for _, who, _, _ in asked] == ["base", *ids, "tfidf"]
     assert {(f, text, pool) for f, _, text, pool in asked} == {
         ("workbench.side_by_side:ask", "good", "inference")
     }
     assert steps[1][1]["value"] == "Asking Full fine-tuning"
     assert "wb-dim" in steps[1][0]
-    panes, button, summary, answers = steps[-1]
+    panes, button, stop, summary, answers, right = steps[-1]
+    assert not stop["visible"]
+    assert right == ("positive",)
     assert button["interactive"]
     assert "they disagree: 1 positive, 1 negative" in str(summary)
     assert "A row of the test part" in str(summary)
@@ -113,13 +125,14 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
 def test_one_that_cannot_answer_leaves_the_others_theirs(store: Store, monkeypatch: pytest.MonkeyPatch):
     fake_store.fill(store, methods=("full",), seeds=(0,))
 
-    def call(function, folder, who, run_id, text, pool):
+    def call(function, folder, who, run_id, text, options, stop_file, pool):
         if who == "tfidf":
             raise ValueError("the rows are gone")
         return _answer()
 
     monkeypatch.setattr(background, "call", call)
-    *_, (panes, *_) = Page(store).handlers.ask_all([store.runs()[0].id], "good", {}, None)
+    asked = Page(store).handlers.ask_all([store.runs()[0].id, "tfidf"], "good", {}, True, *DECODING, None)
+    *_, (panes, *_) = asked
     assert "the rows are gone" in panes
     assert panes.count("wb-said") == 2
 
@@ -131,7 +144,7 @@ def test_bad_input_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch
     page = Page(store)
     run_id = store.runs()[0].id
     for ticked, text in (([run_id], "   "), ([run_id], "x" * 20_001), ([], "good"), (["nobody"], "good")):
-        list(page.handlers.ask_all(ticked, text, {}, None))
+        list(page.handlers.ask_all(ticked, text, {}, True, *DECODING, None))
     assert [words.split(":")[0].split(";")[0] for words in warned] == [
         "The text is empty",
         "The text has 20,001 characters",
@@ -146,16 +159,12 @@ def test_another_visitors_run_gives_no_answer(store: Store, monkeypatch: pytest.
     monkeypatch.setattr(background, "call", lambda *_, **__: pytest.fail("asked"))
     warned: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda words, **_: warned.append(words))
-    list(Page(store).handlers.ask_all([store.runs()[0].id], "good", {}, None))
+    list(Page(store).handlers.ask_all([store.runs()[0].id], "good", {}, True, *DECODING, None))
     assert "There is no run" in warned[0]
 
 
 def test_examples_come_from_the_test_part_one_label_after_the_other(store: Store):
-    assert inference_tab.examples_of(ROWS) == [
-        ("bad", "negative"),
-        ("good", "positive"),
-        ("fine", "positive"),
-    ]
+    assert examples_of(ROWS) == ["bad", "good", "fine"]
     fake_store.fill(store, methods=("full",), seeds=(0,))
     page = Page(store)
     assert "bad" in page.refresh()["examples"]
@@ -164,7 +173,7 @@ def test_examples_come_from_the_test_part_one_label_after_the_other(store: Store
 
 def test_agreement_counts_labels_alone(store: Store):
     fake_store.fill(store, methods=("full", "lora"), seeds=(0,))
-    panes = panes_for(store.runs(), "accuracy")
+    panes = panes_for(store.runs())
     keys = [pane.key for pane in panes]
     both = dict(zip(keys, (_answer(label=None), _answer(), _answer(), _answer())))
     assert "all 3 say positive" in str(agreement(both, panes))
@@ -173,7 +182,7 @@ def test_agreement_counts_labels_alone(store: Store):
 
 def test_labels_and_reasons_stay_text(store: Store):
     fake_store.fill(store, methods=("full",), seeds=(0,))
-    panes = panes_for(store.runs(), "accuracy")
+    panes = panes_for(store.runs())
     answers = {panes[1].key: _answer(EVIL), "base": _answer(label=None, reason=EVIL)}
     html = str(panes_html(panes, answers))
     assert "<script" not in html

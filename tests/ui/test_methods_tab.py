@@ -4,7 +4,20 @@ import gradio as gr
 import pytest
 
 from workbench import registry
-from workbench.ui import asking, method_cards, methods_tab, model_panel, page, setting_form
+from workbench.ui import (
+    asking,
+    cards,
+    first_batch_view,
+    form,
+    method_cards,
+    methods_tab,
+    model_panel,
+    page,
+    plan_footer,
+    plan_task,
+    setting_form,
+    well_known,
+)
 from workbench.ui import plan as plans
 
 ROW = {"trainable_parameters": 66_304, "total_parameters": 8_590_336, "head_parameters": 512, "reason": None}
@@ -19,15 +32,60 @@ def plan():
 
 
 def cards_of(groups):
-    return {card.key: card for group in groups for card in group.cards}
+    return {card.key: card for group in groups for card in (*group.cards, *group.more)}
 
 
 def test_every_method_has_one_card_with_its_sentence(plan):
-    cards = cards_of(method_cards.card_groups(plan, {}, {}))
-    assert set(cards) == set(registry.methods())
+    drawn = cards_of(method_cards.card_groups(plan, {}, {}))
+    assert set(drawn) == set(registry.methods())
     for name, method in registry.methods().items():
-        assert cards[name].sentence == method.sentence
-        assert cards[name].measures[0].text == method_cards.COUNTING
+        assert drawn[name].sentence == method.sentence
+        if plan["task"] in method.tasks:
+            assert drawn[name].measures[0].text == method_cards.COUNTING
+        else:
+            assert drawn[name].disabled.startswith("Made for ")
+
+
+def test_the_well_known_stand_first_and_a_long_rest_is_folded(plan):
+    assert set(well_known.WELL_KNOWN) | set(well_known.HANDFUL) <= set(registry.methods())
+    groups = {group.key: group for group in method_cards.card_groups(plan, {}, {})}
+    low_rank = groups["low_rank"]
+    assert [card.key for card in low_rank.cards][:2] == ["lora", "dora"]
+    assert {card.key for card in low_rank.cards} <= set(well_known.WELL_KNOWN)
+    assert len(low_rank.more) > 20
+    assert all(len(group.more) != 1 for group in groups.values())
+    html = str(cards.cards_html([low_rank]))
+    assert f'<span class="wb-more-all">{len(low_rank.more)}</span>' in html
+    searched = method_cards.card_groups(plan, {}, {}, "matrices")
+    assert searched
+    assert not any(group.more for group in searched)
+
+
+def test_searching_reads_the_whole_card(plan):
+    found = cards_of(method_cards.card_groups(plan, {}, {}, "butterfl"))
+    assert "boft" in found
+    assert "butterfl" not in registry.method("boft").title.casefold()
+
+
+def test_a_handful_leaves_out_what_cannot_run():
+    assert set(well_known.handful("generation", {"bitfit": "No."})) == set(well_known.HANDFUL) - {"bitfit"}
+
+
+def test_what_is_ticked_and_cannot_run_is_named_before_anything_is_queued(plan):
+    plan = plans.tick_methods(plan, ["full", "bitfit"])
+    reasons = {"bitfit": "this model has no bias terms", "full": None}
+    assert method_cards.cannot_run(plan, reasons) == {"bitfit": "This model has no bias terms."}
+    assert "Cannot run here" in str(plan_footer.plan_footer(plan, {}, reasons))
+    with pytest.raises(ValueError, match="Untick what cannot run here: BitFit"):
+        methods_tab.check_choices(plan, reasons)
+    methods_tab.check_choices(plan, None)
+
+
+def test_the_search_for_what_can_run_shows_how_far_it_is(plan):
+    half = dict.fromkeys(list(registry.methods())[:20])
+    assert f"20 of {len(registry.methods())}" in str(method_cards.title_line(plan, half))
+    assert 'role="progressbar"' in str(method_cards.finding_out(20))
+    assert str(method_cards.finding_out(len(registry.methods()))) == ""
 
 
 def test_a_counted_card_shows_its_share_on_a_log_scale(plan):
@@ -41,15 +99,17 @@ def test_what_cannot_serve_stays_with_its_reason(plan):
     card = cards_of(method_cards.card_groups(plan, {"bitfit": "This model has no bias terms."}, {}))["bitfit"]
     assert card.disabled == "This model has no bias terms."
     assert card.measures == ()
-    assert "1 cannot and says why" in str(method_cards.title_line(plan, {"bitfit": "x"}))
+    fits = dict.fromkeys(registry.methods()) | {"bitfit": "x"}
+    other = sum(plan["task"] not in method.tasks for method in registry.methods().values())
+    assert f"{1 + other} cannot and say" in str(method_cards.title_line(plan, fits))
 
 
 def test_a_repeated_method_has_a_card_of_its_own_that_says_what_differs(plan):
     plan = plans.change_options(plans.tick(plan, "lora"), "lora", {"r": 4}, 0.01)
     plan, second = plans.add_again(plan, "lora")
-    cards = cards_of(method_cards.card_groups(plan, {}, {}))
-    assert list(cards).index(second) == list(cards).index("lora") + 1
-    assert cards["lora"].note == "r=4, rate 0.01"
+    drawn = cards_of(method_cards.card_groups(plan, {}, {}))
+    assert list(drawn).index(second) == list(drawn).index("lora") + 1
+    assert drawn["lora"].note == "r=4, rate 0.01"
 
 
 def test_searching_shows_what_holds_all_words(plan):
@@ -60,23 +120,23 @@ def test_searching_shows_what_holds_all_words(plan):
 def test_the_footer_counts_the_plan_and_carries_its_preset(plan):
     plan = plans.change_seeds(plans.tick_methods(plan, ["full", "lora"]), 3)
     html = str(
-        method_cards.plan_footer(plan, {"full": {**ROW, "trainable_parameters": 8_590_336}, "lora": ROW})
+        plan_footer.plan_footer(plan, {"full": {**ROW, "trainable_parameters": 8_590_336}, "lora": ROW})
     )
     assert "2 methods × 3 seeds = " in html
     assert "6 runs" in html
     assert "100" in html
     assert "Full fine-tuning" in html
     assert "data-download" in html
-    assert method_cards.queue_label(plan) == "Queue 6 runs"
+    assert plan_footer.queue_label(plan) == "Queue 6 runs"
 
 
 def test_a_share_that_is_not_known_is_not_shown(plan):
-    assert "Trains at most" not in str(method_cards.plan_footer(plans.tick(plan, "lora"), {}))
+    assert "Trains at most" not in str(plan_footer.plan_footer(plans.tick(plan, "lora"), {}))
 
 
 def test_hostile_reasons_and_names_stay_text(plan):
     plan["data"]["title"] = "<script>x</script>"
-    assert "<script>" not in str(method_cards.plan_footer(plans.tick(plan, "lora"), {}))
+    assert "<script>" not in str(plan_footer.plan_footer(plans.tick(plan, "lora"), {}))
     assert "<b>" not in str(method_cards.count_box({"reason": "<b>no</b>"}))
 
 
@@ -108,35 +168,167 @@ def test_every_field_of_the_setting_has_a_place_in_the_form():
     assert {field.name for field in setting_form.FIELDS} == set(SETTING_KEYS) - {"budget"}
 
 
-def test_the_tab_counts_once_and_remembers(store, plan, monkeypatch):
+@pytest.fixture
+def asked(monkeypatch):
+    """Background questions with made-up answers; the list of those that were asked."""
     asked = []
 
     def call(function, *arguments, **options):
-        asked.append(function)
+        asked.append((function, arguments))
         if function.endswith("methods_that_fit"):
-            return {name: "No." if name == "bitfit" else None for name in registry.methods()}
+            return {name: "no" if name == "bitfit" else None for name in arguments[4]}, ""
         if function.endswith("count_choices"):
             return [ROW for _ in arguments[3]]
+        if function.endswith("complete_options"):
+            if arguments[3].get("template") == "chat":
+                raise ValueError("template chat needs a tokenizer with a chat template")
+            return {"template": "plain", **arguments[3], "template_hash": "c3403df42436"}
+        if function.endswith("look_at_data"):
+            return {"spec": {"fingerprint": "ab12", "labels": ["no", "yes"]}, "report": {}}
+        if function.endswith("first_batch"):
+            return BATCH
         return {"modules": ["q_proj"], "parameters": 8_003_840}
 
     monkeypatch.setattr("workbench.background.call", call)
     asking.forget()
-    with gr.Blocks():
+    yield asked
+    asking.forget()
+
+
+@pytest.fixture
+def tab(store):
+    with gr.Blocks() as demo:
         context, _ = page._frame(store, runner=None)
         with context.tabs.render(), gr.Tab("Methods", id="methods"):
             made = methods_tab.build(context)
+    handlers = {fn.fn.__name__: fn.fn for fn in demo.fns.values() if fn.fn is not None}
+    return context, made, handlers
+
+
+def test_the_tab_asks_in_small_parts_and_remembers(plan, asked, tab):
+    _, made, handlers = tab
     plan = plans.tick(plan, "lora")
     updates = list(made.refresh(plan, None, None, None))
-    first, last = updates[2][made.parts["grid"]]["cards"], updates[-1][made.parts["grid"]]["cards"]
-    assert method_cards.COUNTING in first
-    assert method_cards.COUNTING not in last
-    assert "0.77" in last
-    assert "No." in last
+    assert updates[-1][made.parts["watch"]]
+    assert not any(function.endswith("methods_that_fit") for function, _ in asked)
+    updates += handlers["watch_counts"](plan, "lora", "", None)
+    drawn = [update[made.parts["grid"]]["cards"] for update in updates if made.parts["grid"] in update]
+    assert method_cards.COUNTING in drawn[0]
+    assert method_cards.COUNTING not in drawn[-1]
+    assert "0.77" in drawn[-1]
+    assert "No." in drawn[-1]
+    parts = [arguments[4] for function, arguments in asked if function.endswith("methods_that_fit")]
+    assert parts[0][0] == "lora"
+    assert sorted(name for part in parts for name in part) == sorted(registry.methods())
+    waiting = [update for update in updates if 'role="progressbar"' in str(update.get(made.parts["finding"]))]
+    assert waiting
     before = len(asked)
     again = list(made.refresh(plan, None, None, None))
     assert len(asked) == before
+    assert made.parts["watch"] not in again[-1]
     assert "0.77" in again[-1][made.parts["grid"]]["cards"]
-    asking.forget()
+
+
+def test_what_goes_wrong_while_trying_is_said_and_asked_anew(plan, asked, tab, monkeypatch):
+    _, made, handlers = tab
+    said = []
+    monkeypatch.setattr(gr, "Warning", lambda words, **more: said.append(words))
+
+    def broken(*arguments, **options):
+        raise ValueError("there is no such model")
+
+    working = methods_tab.asking.background.call
+    monkeypatch.setattr("workbench.background.call", broken)
+    list(handlers["watch_counts"](plan, None, "", None))
+    assert "there is no such model" in said[0]
+    monkeypatch.setattr("workbench.background.call", working)
+    drawn = list(handlers["watch_counts"](plan, None, "", None))[-1][made.parts["grid"]]["cards"]
+    assert "0.77" in drawn
+
+
+def test_an_older_watch_stops_when_a_newer_event_draws(plan, asked, tab):
+    _, made, handlers = tab
+    older = handlers["watch_counts"](plan, "lora", "", None)
+    next(older)
+    list(made.refresh(plan, None, None, None))
+    assert list(older) == []
+
+
+def test_a_handful_is_ticked_once_its_methods_are_tried(plan, asked, tab):
+    context, _, handlers = tab
+    updates = list(handlers["tick_a_handful"](plan, None, "", None))
+    ticked = next(update[context.plan] for update in updates if context.plan in update)
+    assert set(plans.ticked_keys(ticked)) == set(well_known.HANDFUL) - {"bitfit"}
+
+
+def test_the_tasks_own_options_are_checked_against_the_model(plan, asked, tab):
+    _, made, handlers = tab
+    note = made.parts["task_note"]
+    plan = plan_task.change_task(plan, "generation")
+    plan["data"]["fingerprint"] = "ab12"
+    fits = list(handlers["check_task_options"](plan, None))
+    assert "c3403df42436" in fits[-1][note]
+    chat = plan_task.change_task_options(plan, {"template": "chat"})
+    assert (
+        "needs a tokenizer with a chat template" in list(handlers["check_task_options"](chat, None))[-1][note]
+    )
+    shown = next(iter(made.refresh(plan, None, None, None)))
+    assert shown[made.parts["task_generation"]].visible
+
+
+def test_a_template_without_a_place_for_the_prompt_is_refused_in_one_sentence(plan, asked, tab):
+    context, made, handlers = tab
+    plan = plan_task.change_task(plan, "generation")
+    known = registry.task("generation").options
+    values = form.held_by(known, {"template": "Q: {prompt}"})
+    taken = list(handlers["take_task_options"](plan, None, "", None, *values))
+    assert taken[0][context.plan]["task_options"]["generation"] == {"template": "Q: {prompt}"}
+    values[values.index("Q: {prompt}")] = "Q: no place"
+    refused = list(handlers["take_task_options"](plan, None, "", None, *values))
+    assert "says where the prompt goes" in refused[0][made.parts["task_refused"]]
+    assert context.plan not in refused[0]
+
+
+BATCH = {
+    "rows": [
+        {"tokens": [{"text": "<b>Q</b>", "loss": False}, {"text": "\n", "loss": False}, {"text": " red", "loss": True}],
+         "label": None, "cut": False},
+        {"tokens": [{"text": "Q", "loss": False}], "label": None, "cut": True},
+    ],
+    "count": 2, "tokens": 4, "learnt": 1, "padding": 2, "template_hash": "c3403df42436",
+}  # fmt: skip
+
+
+def test_the_first_batch_marks_what_is_learnt_by_more_than_colour(plan, asked, tab):
+    _, made, handlers = tab
+    plan = plan_task.change_task(plan, "generation")
+    updates = list(handlers["show_first_batch"](plan, None))
+    sheet = made.parts["batch"]
+    assert 'role="progressbar"' in updates[0][sheet.body]
+    html = updates[-1][sheet.body]
+    assert '<ins><span class="wb-hidden">learnt: </span>' in html
+    assert "&lt;b&gt;Q&lt;/b&gt;" in html
+    assert "c3403df42436" in html
+    assert "2 tokens of padding" in html
+    assert "cut at the longest input" in html
+    assert "↵" in html
+    assert first_batch_view.LEARNT in html
+
+
+def test_of_a_classification_the_label_is_shown(plan):
+    rows = [{"tokens": [{"text": "Fine", "loss": False}], "label": "positive", "cut": False}] * 6
+    batch = {"rows": rows, "count": 6, "tokens": 6, "learnt": 0, "padding": 0, "template_hash": None}
+    html = str(first_batch_view.batch_body(batch, plan))
+    assert html.count("<b>positive</b>") == 6
+    assert "2 more rows of this batch" in html
+    assert first_batch_view.LEARNT not in html
+
+
+def test_without_data_there_is_no_batch_to_show(tab, monkeypatch):
+    said = []
+    monkeypatch.setattr(gr, "Warning", lambda words, **more: said.append(words))
+    list(tab[2]["show_first_batch"](plans.empty_plan(), None))
+    assert "choose some on the Data tab" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -299,3 +299,10 @@ def test_a_table_is_a_table() -> None:
     assert ranks == ["1", None, None]
     assert "data-value" not in drawn[drawn.index('data-key="c"') :]
     assert [option.get("value") for option in tree.iter("option")] == ["method", "accuracy", "time"]
+
+
+def test_a_cut_interval_ends_in_an_arrow_and_a_whole_one_in_caps() -> None:
+    whole, cut = parts.whisker(85, 82, 88, 80, 92, "base"), parts.whisker(85, 60, 88, 80, 92, "base")
+    assert whole.count("v8") == 2
+    assert cut.count("v8") == 1
+    assert cut.count("L") == 2

@@ -128,3 +128,18 @@ def test_labels_of_a_scatter_cover_neither_each_other_nor_a_point():
     boxes = [_box(*point, label, place) for point, label, place in zip(points, labels, places) if place]
     assert len(boxes) >= 6
     assert not any(_overlap(a, b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_a_score_that_is_no_share_is_drawn_as_it_is_and_lower_may_be_better():
+    points = [
+        Point("a", "A", "whole", 100.0, 2.1, 2.0, 2.2, True),
+        Point("b", "B", "prompt", 10.0, 3.4, None, None, True),
+    ]
+    figure = plots.scatter_figure(points, "train_seconds", "perplexity", reference=("n-gram", 3.0))
+    marks = {trace.name: trace for trace in figure.data if trace.mode == "markers"}
+    assert list(marks["A"].y) == [2.1]
+    assert "%" not in marks["A"].hovertemplate
+    assert figure.layout.yaxis.range[1] < 10
+    assert {"<b>Perplexity</b>", "n-gram 3"} <= set(_texts(figure))
+    curve = _figure([_line(y=(60.0, 40.0))], share=False, from_zero=False)
+    assert 30 < curve.layout.yaxis.range[0] < 40

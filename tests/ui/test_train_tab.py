@@ -28,7 +28,7 @@ class Page:
         self.handlers = self.tab.refresh.__self__
 
     def refresh(self, *, setting_id=None, drawn="", log_run=None, source="steps", request=None) -> dict:
-        values = self.tab.refresh(setting_id, drawn, "step", 0.5, log_run, source, True, request)
+        values = self.tab.refresh(setting_id, drawn, None, "step", 0.5, log_run, source, True, request)
         assert len(values) == len(self.tab.outputs)
         return dict(zip(self.handlers.names, values))
 
@@ -51,7 +51,7 @@ def test_the_queue_the_running_and_the_curves_come_from_the_store(store: Store):
     assert f"step {running.step} of {running.steps}" in drawn["running"]
     assert len([t for t in drawn["loss_plot"].data if t.mode == "lines"]) == 4
     assert "LoRA seed 0" in drawn["curve_table"]
-    assert "Full fine-tuning seed 1 finished: " in drawn["events"].partition("aria-live")[2]
+    assert "Full fine-tuning seed 1 finished: accuracy " in drawn["events"].partition("aria-live")[2]
 
 
 def test_a_second_tab_sees_the_same_and_curves_are_left_alone_until_they_change(store: Store):

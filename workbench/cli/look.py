@@ -166,7 +166,6 @@ def runs(arguments: argparse.Namespace) -> int:
 
 
 def _run_line(run: Run) -> list[Any]:
-    name, score = headline(run)
     return [
         run.id,
         run.state,
@@ -174,18 +173,22 @@ def _run_line(run: Run) -> list[Any]:
         run.spec.seed,
         run.spec.setting.id,
         f"{run.step}/{run.steps}" if run.steps else "",
-        f"{name} {score * 100:.1f} %" if score is not None else "",
+        headline(run),
         run.reason.message if run.reason else "",
     ]
 
 
-def headline(run: Run) -> tuple[str, float | None]:
-    """The name and value of the score that a run's setting ranks by."""
+def headline(run: Run) -> str:
+    """The score that a run's setting ranks by, with its name; empty where there is none."""
     from workbench.compare import judged_by
     from workbench.metric import metric
+    from workbench.report import format_value
 
-    name = judged_by(run.spec.setting)
-    return metric(name).title, run.result.metrics.get(name) if run.result else None
+    column = metric(judged_by(run.spec.setting))
+    value = run.result.metrics.get(column.name) if run.result else None
+    if value is None:
+        return ""
+    return f"{column.title} {format_value(value, column)}{' %' if column.format == 'share' else ''}"
 
 
 def show(arguments: argparse.Namespace) -> int:

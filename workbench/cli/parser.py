@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from workbench import __version__
-from workbench.cli import inside_command, look, pretrain_command, work
+from workbench.cli import inside_command, look, pretrain_command, study_command, work
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -151,6 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     pretrain_command.add(add)
     inside_command.add(add)
+    study_command.add(add)
 
     page = add("page", work.page, "open the page")
     page.add_argument("--host", help="address to listen on (default: 127.0.0.1, or GRADIO_SERVER_NAME)")

@@ -20,9 +20,11 @@ from workbench.store import Store
 def run(arguments: argparse.Namespace) -> int:
     """Train a preset's runs; 1 when some did not finish (they are in the table with their reasons)."""
     from workbench import learning_curve, report
+    from workbench.cli.study_command import show
     from workbench.compare import comparison
     from workbench.metric import metric
     from workbench.session import submit
+    from workbench.study import find
 
     preset = presets.override(presets.load(arguments.preset), dict(_pairs(arguments.set, "--set")))
     if arguments.methods:
@@ -42,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         _watch(runner, store, submitted.run_ids)
     finally:
         runner.stop()
+    if submitted.study_id is not None:
+        show(store, find(store, submitted.study_id), as_json=arguments.json)
+        ended = store.runs(ids=submitted.run_ids)
+        return 0 if all(run.state == "finished" for run in ended) else 1
     found = [comparison(store, one, run_ids=submitted.run_ids) for one in submitted.setting_ids]
     curve = learning_curve.points(
         store, submitted.setting_ids, compare={one.setting.id: one for one in found}.__getitem__
@@ -119,8 +125,7 @@ def _ended(run: Run) -> str:
     who = f"{run.label}, seed {run.spec.seed}"
     if run.state != "finished" or run.result is None:
         return f"{who}: {run.state}: {run.reason.message if run.reason else ''}"
-    name, value = headline(run)
-    score = f"{name} {value * 100:.1f} %, " if value is not None else ""
+    score = f"{found}, " if (found := headline(run)) else ""
     return f"{who}: {score}{run.result.train_seconds or 0:.0f} s of training"
 
 

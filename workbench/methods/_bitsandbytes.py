@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.architecture import head_names, linear_modules, plain_base
+from workbench.architecture import linear_modules, plain_base
 from workbench.method import Unsuitable
 
-BLOCK = 64
-"""Weights that share one scale, as in the paper."""
+BLOCKS = (64, 32)
+"""How many weights share one scale in 4 bits: 64 as in the paper, fewer where a layer's width asks for it."""
 
 
 def store_in_bits(model: Any, kind: str, *, double: bool, device: str = "cpu", on_meta: bool = False) -> Any:
     """Replace each linear layer of the body by one that keeps its matrix as nf4, fp4 or int8, and freeze the rest.
 
-    Embeddings, norms, the output layer and the task head stay as they are. A model that is stored so already is left alone.
+    Embeddings, norms, the output layer and the task head stay as they are, and in 4 bits layers of odd widths. A model that
+    is stored so already is left alone.
     """
     if is_stored_in_bits(model):
         return model
-    layers = linear_modules(model)
+    found = linear_modules(model)
+    layers = {name: layer for name, layer in found.items() if kind == "int8" or _block(layer)}
     if not layers:
         raise Unsuitable(
             f"a {plain_base(model).config.model_type} model has no linear layers that could be stored in few bits:"
-            " choose one whose blocks are made of them"
+            " choose one whose blocks are made of them, with widths that 32 divides"
         )
     model.requires_grad_(False)
+    model.workbench_odd_widths = sorted({_matrix(found[name])[1] for name in found.keys() - layers.keys()})
     for name, layer in layers.items():
         if kind == "int8":
             model.set_submodule(name, _in_8_bits(layer, device, on_meta))
@@ -50,13 +53,25 @@ def stored_layers(model: Any) -> Iterator[tuple[str, Any]]:
     )
 
 
-def widen(model: Any) -> Any:
-    """Put plain linear layers with the values that the stored ones stand for in their place, in the model itself."""
+def odd_widths(model: Any) -> list[int]:
+    """Widths of the layers that were left as they are."""
+    return getattr(plain_base(model), "workbench_odd_widths", [])
+
+
+def _block(layer: Any) -> int | None:
+    """Weights to a scale. They must divide a row: on CPUs bitsandbytes 0.50 else reads wrong scales, without a word."""
+    inside = _matrix(layer)[1]
+    return next((size for size in BLOCKS if inside % size == 0), None)
+
+
+def widen(model: Any, *, on_meta: bool = False) -> Any:
+    """Put plain linear layers with the values that the stored ones stand for in their place, in the model itself; with
+    `on_meta` there are shapes only."""
     import torch
 
     base = plain_base(model)
     for name, layer in list(stored_layers(base)):
-        weight = wide_weight(layer)
+        weight = wide_weight(layer, on_meta)
         plain = torch.nn.Linear(
             layer.in_features, layer.out_features, layer.bias is not None, device="meta", dtype=weight.dtype
         )
@@ -68,9 +83,33 @@ def widen(model: Any) -> Any:
     return model
 
 
-def wide_weight(layer: Any) -> Any:
+def widened(model: Any) -> Any:
+    """The same adapter on the same base with plain linear layers: a copy of a PEFT model."""
+    import copy
+
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    from workbench.methods._peft_derived import settle
+
+    adapter = get_peft_model_state_dict(model, save_embedding_layers=False)
+    config = copy.deepcopy(model.active_peft_config)
+    bare = copy.deepcopy(model)
+    base = plain_base(bare)
+    base.is_loaded_in_4bit = base.is_loaded_in_8bit = False  # else (IA)3 does not let go of it
+    plain = widen(bare.unload())
+    again = get_peft_model(plain, config)
+    set_peft_model_state_dict(again, adapter)
+    settle(again)
+    return again.eval()
+
+
+def wide_weight(layer: Any, on_meta: bool = False) -> Any:
     """The matrix that a stored layer stands for, in the width it had before."""
+    import torch
     from bitsandbytes import functional
+
+    if on_meta:
+        return torch.empty((layer.out_features, layer.in_features), device="meta")
 
     if hasattr(layer.weight, "quant_state"):
         return functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
@@ -98,13 +137,17 @@ def _in_4_bits(layer: Any, kind: str, double: bool, device: str, on_meta: bool) 
     # layers fail.
     stored.support_avx512bf16_for_cpu = False
     if on_meta:
-        data = torch.empty(((weight.numel() + 1) // 2, 1), dtype=torch.uint8, device="meta")
+        data = torch.empty((weight.numel() // 2, 1), dtype=torch.uint8, device="meta")
         stored.weight = Params4bit(
             data, compress_statistics=double, quant_type=kind, bnb_quantized=True, module=stored
         )
     else:
         stored.weight = Params4bit(
-            weight.detach().contiguous(), compress_statistics=double, quant_type=kind, module=stored, blocksize=BLOCK
+            weight.detach().contiguous(),
+            compress_statistics=double,
+            quant_type=kind,
+            module=stored,
+            blocksize=_block(layer),
         ).to(device)
     return _finished(stored, layer, device, on_meta)
 
@@ -149,14 +192,3 @@ def check_package() -> None:
             "storing weights in few bits needs the package bitsandbytes, which is not installed here:"
             " pip install bitsandbytes, or choose lora"
         )
-
-
-__all__ = [
-    "check_package",
-    "head_names",
-    "is_stored_in_bits",
-    "store_in_bits",
-    "stored_layers",
-    "wide_weight",
-    "widen",
-]

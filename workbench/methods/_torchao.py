@@ -57,9 +57,9 @@ def convert(model: Any, options: FewBitsOptions) -> Any:
     from torchao.quantization.qat import QATConfig
     from torchao.quantization.qat.linear import FakeQuantizedLinear
 
-    for module in list(model.modules()):
-        if parametrize.is_parametrized(module, "weight"):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    for name, layer in _layers(model).items():
+        if parametrize.is_parametrized(layer, "weight"):
+            model.set_submodule(name, _folded(layer))
     rounded = {f"{name}.weight" for names, _ in _plan(model, options) for name in names}
     trained = [n for n, p in model.named_parameters() if p.requires_grad and n not in rounded]
     for names, config in _plan(model, options):
@@ -72,6 +72,22 @@ def convert(model: Any, options: FewBitsOptions) -> Any:
             layer.weight = nn.Parameter(layer.weight.detach(), requires_grad=False)
     model.workbench_trained = tuple(trained)
     return model.requires_grad_(False).eval()
+
+
+def _folded(layer: Any) -> Any:
+    """A plain layer with the weight that a parametrised one computes. Taking the parametrisation off would take it off all
+    copies too, which share its class."""
+    from torch import nn
+
+    plain = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
+    plain.weight = nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
+    plain.bias = layer.bias
+    return plain
+
+
+def imitators(model: Any) -> list[Any]:
+    """The modules that round while training; each has a switch `enabled`."""
+    return [m for m in model.modules() if type(m).__name__ == "IntxFakeQuantizer"]
 
 
 def groups(model: Any, options: FewBitsOptions) -> dict[int, int | None]:

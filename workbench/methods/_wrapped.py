@@ -43,10 +43,11 @@ def wrapped(options: WrappedOptions) -> tuple[Method, Any]:
     from workbench import registry
 
     method = registry.method(options.parameterisation)
-    if issubclass(method.options, WrappedOptions) or method.objective is not None:
+    hooks = (method.make_rows, method.objective, method.prepare_model, method.after_training, method.stages)
+    if any(hook is not None for hook in hooks) or issubclass(method.options, WrappedOptions):
         raise ValueError(
             f"parameterisation is a way to train weights, such as full, freeze or lora, and {method.name} is more: it brings"
-            " rows or a loss of its own"
+            " rows, a loss, weights in few bits or stages of its own; run it as a method by itself"
         )
     known = {fact.name for fact in method.options.facts()}
     return method, method.options.from_dict({n: getattr(options, n) for n in HANDED_ON if n in known})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import optimizers
 from workbench.architecture import mixture_names
 from workbench.method import Context, Method
-from workbench.methods._bitsandbytes import check_package, store_in_bits
+from workbench.methods._bitsandbytes import check_package, odd_widths, store_in_bits, widen
 from workbench.methods._low_rank import LowRankOptions
 from workbench.options import option
 
@@ -62,6 +62,8 @@ class QloraOptions(LowRankOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.tuner == "dora" and self.bits == "int8":  # PEFT reads the scales away that its own layer needs later
+            raise ValueError("tuner dora needs bits nf4 or fp4, not int8: DoRA does not work on 8-bit layers")
         if self.tuner != "lora":
             _tuner(self)
 
@@ -86,6 +88,8 @@ def prepare_model(model: nn.Module, options: QloraOptions, context: Context) -> 
 
 def apply(model: nn.Module, options: QloraOptions, context: Context) -> nn.Module:
     method, own = _tuner(options)
+    if context.on_meta and options.tuner != "lora":  # some read the weights, and the counts are the same
+        model = widen(model, on_meta=True)
     return method.apply(model, own, context)
 
 
@@ -99,9 +103,13 @@ def optimizer(model: nn.Module, options: QloraOptions, learning_rate: float, wei
 
 
 def notes(model: nn.Module, options: QloraOptions) -> tuple[str, ...]:
+    found = []
+    if odd := odd_widths(model):
+        which = ", ".join(map(str, odd))
+        found.append(f"Layers of width {which} stay at full width: 4-bit weights come in rows that 32 divides.")
     if mixture_names(model):
-        return ("The experts of this mixture are no linear layers and stay as wide as they were.",)
-    return ()
+        found.append("The experts of this mixture are no linear layers and stay as wide as they were.")
+    return tuple(found)
 
 
 METHOD = Method(

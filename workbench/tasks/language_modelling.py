@@ -85,6 +85,8 @@ def encode(
 ) -> list[Encoded]:
     """Whole texts, never cut: `window` is how many tokens of one are read at a time."""
     window = max_length if room is None else min(max_length, room)
+    if window < 2:
+        raise ValueError(f"a window has room for at least 2 tokens, one to tell another from, not {window}")
     return [
         {
             "input_ids": ids,
@@ -145,7 +147,9 @@ def validation_loss(outcomes: Sequence[Outcome], labels: Sequence[str]) -> float
     return language_scores.nats_per_token(outcomes)
 
 
-def drift(live: Live, start: Live, rows: Sequence[Encoded]) -> dict[str, Any]:
+def drift(
+    live: Live, start: Live, rows: Sequence[Encoded], outcomes: Sequence[Outcome] = ()
+) -> dict[str, Any]:
     """What only the base beside the trained model can tell: where it began, and what it forgot."""
     from workbench import language_scores
 

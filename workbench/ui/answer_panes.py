@@ -45,11 +45,11 @@ def text_foot(answer: Answer) -> Markup:
     ms, tokens = answer.get("ms"), answer.get("tokens")
     facts = []
     if ms is not None:
-        facts.append(("answered in", format_milliseconds(ms)))
+        facts.append(("took", format_milliseconds(ms)))
     if ms is not None and tokens:
         facts.append(("per token", format_milliseconds(ms / tokens)))
     if tokens is not None:
-        facts.append(("length", f"{tokens:,}\u00a0token{'' if tokens == 1 else 's'}"))
+        facts.append(("length", f"{tokens:,}\u00a0tok"))
     if answer.get("score") is not None:
         facts.append((in_sentence(answer["judged"]), in_words(answer["score"], answer["judged"])))
     if not facts:

@@ -15,7 +15,7 @@ from workbench.more_runs import more_seeds
 from workbench.result import ACTIVE_STATES, FINAL_STATES, Run
 from workbench.ui import example_explorer, inside_panel, shown
 from workbench.ui.compare_layout import GRID, TABLE, draw, table_title, title
-from workbench.ui.comparison_columns import column_choices, offered_columns, plain_grid, usual_columns
+from workbench.ui.comparison_columns import column_choices, kept_columns, plain_grid, usual_columns
 from workbench.ui.comparison_table import comparison_table
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, setting_of
 from workbench.ui.curve_table import learning_table, scatter_table
@@ -103,7 +103,9 @@ class _Handlers:
         new["verdicts"] = str(verdicts_card(found, every=every))
         new["facts"] = str(facts_card(found))
         new["table_title"] = str(table_title(found))
-        new["columns"], columns = _column_choices(found, columns, drawn)
+        same = drawn.partition(" ")[0] == found.setting.id
+        columns = kept_columns(found, columns) if same else usual_columns(found)
+        new["columns"] = gr.update(choices=column_choices(found), value=columns)
         new["table"] = str(comparison_table(found, find=find or "", chosen=columns))
         new["grid"] = _grid(found)
         new["scatter"], new["scatter_table"] = draw_scatter(found, across)
@@ -245,7 +247,7 @@ def draw_scatter(found: Comparison, across: str) -> tuple[Any, str]:
     points = scatter_points(found, across)
     row = shown.yardstick_of(found)
     mean = row.mean(found.metric) if row else None
-    reference = None if row is None or mean is None else (shown.YARDSTICKS[row.key], mean)
+    reference = None if row is None or mean is None else (shown.yardstick_words(row), mean)
     return scatter_figure(points, across, found.metric, reference=reference), str(
         scatter_table(points, across, found.metric)
     )
@@ -256,17 +258,9 @@ def _grid(found: Comparison) -> Any:
     return gr.update(value={"headers": heads, "data": rows}, pinned_columns=1)
 
 
-def _column_choices(found: Comparison, given: Sequence[str], drawn: str) -> tuple[Any, list[str]]:
-    """What the reader chose stays while the task is the same; the usual columns otherwise."""
-    offered = offered_columns(found)
-    same = drawn.partition(" ")[0] == found.setting.id
-    chosen = [name for name in offered if name in given] if same else usual_columns(found)
-    return gr.update(choices=column_choices(found), value=chosen), chosen
-
-
 def _detail_choices(runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | None]:
     """Finished runs, the best first."""
-    done = sorted((r for r in runs if r.state == "finished"), key=lambda run: -(shown.score_of(run) or 0))
+    done = sorted((r for r in runs if r.state == "finished"), key=shown.place_of)
     choices = [(f"{run.label} seed {run.spec.seed}", run.id) for run in done]
     ids = [run_id for _, run_id in choices]
     value = chosen if chosen in ids else ids[0] if ids else None

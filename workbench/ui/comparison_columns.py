@@ -12,7 +12,7 @@ from workbench.compare import Comparison, Row
 from workbench.metric import metric
 from workbench.statistics import Interval
 from workbench.ui.parts import format_score, format_value, scale_axis, term
-from workbench.ui.shown import YARDSTICKS, head_of, is_share, plain_figure, yardstick_of
+from workbench.ui.shown import head_of, is_share, plain_figure, times, yardstick_of, yardstick_words
 from workbench.ui.table import Column
 
 GROUPS = ("How good", "What moves", "Cost to train", "Cost to serve")
@@ -56,6 +56,11 @@ def offered_columns(comparison: Comparison) -> dict[str, str]:
 def usual_columns(comparison: Comparison) -> list[str]:
     """Those that are shown until the reader chooses."""
     return [name for name in offered_columns(comparison) if name not in RARE]
+
+
+def kept_columns(comparison: Comparison, chosen: Sequence[str]) -> list[str]:
+    """What the reader chose, as far as it still exists."""
+    return [name for name in offered_columns(comparison) if name in chosen]
 
 
 def column_choices(comparison: Comparison) -> list[tuple[str, str]]:
@@ -128,17 +133,22 @@ def best_values(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def score_scale(comparison: Comparison) -> tuple[float, float]:
-    """One scale in percent that holds every whisker whole, and the reference where that doesn't flatten them."""
+    """One scale, in percent for shares, that holds every whisker whole, and the reference where that doesn't flatten them."""
     score = comparison.metric
     cells = [row.cells[score] for row in comparison.rows if score in row.cells]
     if not cells:
         return 0.0, 100.0
-    bounds = [100 * x for cell in cells for x in (cell.mean, cell.low, cell.high) if x is not None]
+    unit = times(score)
+    bounds = [unit * x for cell in cells for x in (cell.mean, cell.low, cell.high) if x is not None]
     low, high = min(bounds), max(bounds)
+    near = NEAR if is_share(score) else high - low
     row = yardstick_of(comparison)
     mean = row.mean(score) if row else None
-    if mean is not None and low - NEAR <= 100 * mean <= high + NEAR:
-        low, high = min(low, 100 * mean), max(high, 100 * mean)
+    if mean is not None and low - near <= unit * mean <= high + near:
+        low, high = min(low, unit * mean), max(high, unit * mean)
+    if not is_share(score):
+        room = 0.05 * (high - low) or 0.1
+        return low - room, high + room
     return max(math.floor(low - 0.5), 0.0), min(math.ceil(high + 0.5), 100.0)
 
 
@@ -161,7 +171,7 @@ def caption(comparison: Comparison, source: str, chosen: Sequence[str]) -> Marku
         else "One seed: no whiskers yet. "
     )
     row = yardstick_of(comparison)
-    dotted = f"Dotted line: {YARDSTICKS[row.key]}. " if row else ""
+    dotted = f"Dotted line: {yardstick_words(row)}. " if row else ""
     memory = f"Peak memory: {source}. " if source else ""
     names = [comparison.metric, *(name for name in offered_columns(comparison) if name in chosen)]
     words = Markup(", ").join(

@@ -32,7 +32,7 @@ from workbench.ui.parts import (
     plus_minus,
     whisker,
 )
-from workbench.ui.shown import is_share, plain_figure, yardstick_of
+from workbench.ui.shown import is_share, plain_figure, times, yardstick_of
 from workbench.ui.table import Cell, Column, table_html
 from workbench.ui.table import Row as TableRow
 
@@ -68,7 +68,7 @@ class _Drawing:
         self.largest_memory = max(peaks, default=0.0)
         yardstick = yardstick_of(comparison)
         reference = yardstick.mean(comparison.metric) if yardstick else None
-        self.reference = None if reference is None else 100 * reference
+        self.reference = None if reference is None else times(comparison.metric) * reference
 
 
 def _row(row: Row, drawing: _Drawing) -> TableRow:
@@ -91,6 +91,9 @@ def _cell(row: Row, name: str, drawing: _Drawing) -> Cell:
         return Cell("")
     column = metric(name)
     best = not row.reference and drawing.best.get(name) == cell.mean
+    if name == drawing.comparison.metric and not is_share(name):
+        spread = plain_figure(cell.half_width, name) or None
+        return Cell(plus_minus(plain_figure(cell.mean, name), spread), cell.mean, best)
     if column.group == "how good" and not is_share(name):
         return Cell(_with_spread(plain_figure(cell.mean, name), cell, column.format), cell.mean, best)
     if column.group == "how good":
@@ -131,11 +134,18 @@ def _name(row: Row, failed: int) -> Cell:
 
 
 def _whisker(row: Row, drawing: _Drawing) -> Cell:
-    cell = row.cells.get(drawing.comparison.metric)
+    score = drawing.comparison.metric
+    cell = row.cells.get(score)
     if cell is None:
         return Cell("")
-    low, high = (None if bound is None else 100 * bound for bound in (cell.low, cell.high))
-    return Cell(whisker(100 * cell.mean, low, high, *drawing.scale, row.family, reference=drawing.reference))
+    unit = times(score)
+    low, high = (None if bound is None else unit * bound for bound in (cell.low, cell.high))
+    label = None if is_share(score) else plain_figure(cell.mean, score)
+    return Cell(
+        whisker(
+            unit * cell.mean, low, high, *drawing.scale, row.family, reference=drawing.reference, label=label
+        )
+    )
 
 
 def _memory_bar(row: Row, drawing: _Drawing) -> Cell:

@@ -38,7 +38,7 @@ def draw_sources(context: PageContext, at: dict[str, Any]) -> None:
         stays = "Only you see it here." if context.hosted else "It stays on this machine."
         html_block(
             '<div class="wb-strong">Drop a CSV, TSV, JSON, JSON Lines, Parquet or Excel file, zipped or not</div>'
-            f'<div class="wb-note">One text and one label per row. Up to {megabytes} MB. {stays}</div>'
+            f'<div class="wb-note">A text and a label per row, a question and an answer, or a conversation. Up to {megabytes} MB. {stays}</div>'
         )
         at["upload"] = gr.File(
             label="Data file",

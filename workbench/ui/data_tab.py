@@ -123,7 +123,11 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         """Data of the reader's own: they themselves say which task they are for, and the reader may say otherwise."""
         title = data.get("title") or data["source"]
         yield {at["report"]: str(data_report.working(f"Finding out what {title} is made for"))}
-        guess = asking.guess_task(context.store, data, owner_of(request))
+        try:
+            guess = asking.guess_task(context.store, data, owner_of(request))
+        except Exception as error:  # what is wrong with the data the report says next
+            yield {at["report"]: str(data_report.refused(sentence_of(error)))}
+            guess = None
         now = current_plan(plan, request)["task"]
         task = guess["task"] if guess else now
         new = change_plan(plan, request, lambda newest: {**newest, "task": task, "data": data})

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from workbench import templates
+from workbench import registry, templates
 from workbench.options import OptionFact
 from workbench.spec import Setting
 from workbench.tasks.generation import DECODING, GenerationOptions
@@ -19,6 +19,7 @@ SAMPLING = ("temperature", "top_p", "top_k", "decoding_seed")
 ORDER = ("do_sample", "max_new_tokens", *SAMPLING)
 """As the form's parts stand and as handlers get their values; `part(name)` is a part's name among those of the tab."""
 _FACTS = {fact.name: fact for fact in GenerationOptions.facts() if fact.name in DECODING}
+WAYS = "Greedy takes the likeliest token each time; sampled draws each one by its probability."
 _WAYS = (("Greedy", False), ("Sampled", True))
 
 
@@ -36,10 +37,8 @@ def draw(p: dict[str, Any]) -> None:
     ) as p["decoding"]:
         with gr.Row(elem_classes="wb-decoding-row"):
             with gr.Column(elem_classes="wb-decoding-way"):
-                p[part("do_sample")] = segmented(_WAYS, False, label="Decoding", info=None, show_label=True)
-                html_block(
-                    f'<p class="wb-note">Greedy takes the likeliest token. {_FACTS["do_sample"].help}</p>'
-                )
+                p[part("do_sample")] = segmented(_WAYS, False, label="Decoding")
+                html_block(f'<p class="wb-note">{WAYS}</p>')
             p[part("max_new_tokens")] = _number(_FACTS["max_new_tokens"])
         with gr.Row(visible=False, elem_classes="wb-decoding-row") as p["decoding_sampling"]:
             for name in SAMPLING:
@@ -57,13 +56,12 @@ def updates(setting: Setting) -> dict[str, Any]:
     """The setting's own decoding in the form; hidden where no text is written."""
     if not writes_text(setting):
         return {"decoding": gr.update(visible=False)}
-    options = GenerationOptions.from_dict(setting.task_options)
-    values = options.to_dict()
-    new: dict[str, Any] = {part(name): gr.update(value=values[name]) for name in ORDER}
+    values = _own(setting)
+    new: dict[str, Any] = {part(name): gr.update(value=values[name]) for name in ORDER if name in values}
     return new | {
         "decoding": gr.update(visible=True),
-        "decoding_sampling": gr.update(visible=options.do_sample),
-        "decoding_template": str(_template(options.template)),
+        "decoding_sampling": gr.update(visible=bool(values.get("do_sample"))),
+        "decoding_template": str(_template(values["template"])) if "template" in values else "",
     }
 
 
@@ -71,10 +69,18 @@ def changed(setting: Setting, given: Sequence[Any]) -> dict[str, Any]:
     """The options that differ from the setting's; an emptied field is as the setting has it. ValueError names a bad one."""
     if not writes_text(setting):
         return {}
-    own = GenerationOptions.from_dict(setting.task_options).to_dict()
-    wanted = {name: value for name, value in zip(ORDER, given) if value is not None and value != own[name]}
-    GenerationOptions.from_dict({**own, **wanted})
+    own = _own(setting)
+    wanted = {
+        name: value
+        for name, value in zip(ORDER, given)
+        if name in own and value is not None and value != own[name]
+    }
+    registry.task(setting.task).options.from_dict({**own, **wanted})
     return wanted
+
+
+def _own(setting: Setting) -> dict[str, Any]:
+    return registry.task(setting.task).options.from_dict(setting.task_options).to_dict()
 
 
 def _number(fact: OptionFact) -> gr.Number:

@@ -157,6 +157,8 @@ def page_html(
     """One page of rows with its buttons; sentences where there is none."""
     if not rows:
         return empty_state("Nobody is chosen, or their answers are gone: choose at least one above.")
+    if not any(said.text for row in rows for said in row.said.values()):
+        return empty_state("This task asks for no answers of its test rows: there is nothing to read here.")
     texts = writes_text(found.setting)
     wanted = [row for row in rows if kind in (EVERY, row.kind)]
     apart = [row for row in wanted if row.disagreement > 0]

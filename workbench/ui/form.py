@@ -77,7 +77,7 @@ def _draw(fact: OptionFact, value: Any, modules: Sequence[str]) -> list[Any]:
     choices = [*((one, one) for one in fact.names), ("a text of my own", OWN)]
     names = gr.Dropdown(choices, value=name, label=fact.name, info=fact.help, elem_classes="wb-option")
     text = gr.Textbox(
-        own, label=f"{fact.name}: your own text", lines=4, max_length=4000, visible=name == OWN, elem_classes="wb-own-text"
+        own, label=f"{fact.name}: your own text", lines=2, max_lines=10, max_length=4000, visible=name == OWN, elem_classes="wb-own-text"
     )  # fmt: skip
     names.change(show_own, names, text, queue=False, show_progress="hidden", api_visibility="private")
     return [names, text]

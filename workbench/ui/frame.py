@@ -67,7 +67,7 @@ def setting_words(setting: Setting, runs: Sequence[Run]) -> list[str]:
     return [
         data_title(setting.data.source),
         model_title(setting.model),
-        f"{setting.task}, {len(setting.data.labels)} labels",
+        f"{setting.task}, {len(setting.data.labels)} labels" if setting.data.labels else setting.task,
         f"{budget_words(setting.budget)}, batch {setting.batch_size}",
         f"{seeds} seed{'' if seeds == 1 else 's'}",
     ]

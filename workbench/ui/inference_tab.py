@@ -18,22 +18,12 @@ from workbench.result import Run
 from workbench.side_by_side import BASE, REFERENCES
 from workbench.ui import decoding_form, shown
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, sentence_of
-from workbench.ui.controls import html_block
-from workbench.ui.panes import YARDSTICKS, Answers, Pane, agreement, panes_for, panes_html
-from workbench.ui.parts import button, empty_state, page_title, progress_bar
+from workbench.ui.inference_layout import LONGEST_TEXT, PLACEHOLDERS, SUBTITLES, draw
+from workbench.ui.panes import Answers, Pane, agreement, panes_html
+from workbench.ui.parts import page_title, progress_bar
 from workbench.ui.prompts import Known, examples_html, examples_of, score_text, test_rows
-from workbench.ui.theme import page_file
+from workbench.ui.run_chips import MOST_PANES, chosen_panes, in_order, run_chips, run_words
 
-LONGEST_TEXT = 20_000
-MOST_PANES = 16
-SUBTITLES = {
-    False: "Same text, same tokens, in every pane",
-    True: "Same prompt, same decoding, in every pane",
-}
-PLACEHOLDERS = {False: "A text for all of them to judge", True: "A prompt for all of them to answer"}
-NO_FINISHED = (
-    "No run has finished yet. Answers come from trained runs: queue some, or wait for those on Train."
-)
 NOT_ASKED = "You stopped before its turn."
 _PARTS = (
     *("head", "chooser", "empty", "body", "text", "runs", "every_seed", "examples", "run", "differences"),
@@ -45,51 +35,12 @@ _ASKED = ("panes", "run", "stop", "agreement", "answers", "right")
 
 def build(context: PageContext) -> Tab:
     """Draw the tab; everything in it comes from `refresh_inference`."""
-    p = _draw()
+    p = draw()
     handlers = _Handlers(context)
     inputs = [context.setting_id, p["drawn"], p["runs"], p["every_seed"]]
     tab = Tab(handlers.refresh_inference, inputs, [p[name] for name in _PARTS], parts=p)
     _wire(context, p, handlers, tab)
     return tab
-
-
-def _draw() -> dict[str, Any]:
-    p: dict[str, Any] = {"drawn": gr.State(""), "answers": gr.State({}), "right": gr.State(())}
-    with gr.Row(elem_classes="wb-tab-head"):
-        p["head"] = html_block(str(page_title("Inference", SUBTITLES[False])), elem_classes="wb-head-line")
-        p["chooser"] = shown.setting_chooser()
-    p["empty"] = html_block(
-        str(empty_state(NO_FINISHED, button("Go to Methods", "methods", kind="primary", small=False)))
-    )
-    with gr.Column(visible=False, elem_classes="wb-inference") as p["body"]:
-        with gr.Column(elem_classes="wb-card wb-ask"):
-            p["text"] = gr.Textbox(
-                label="Text", show_label=False, placeholder=PLACEHOLDERS[False], lines=2, max_lines=8,
-                max_length=LONGEST_TEXT, container=False, elem_classes="wb-ask-text",
-            )  # fmt: skip
-            p["examples"] = html_block("")
-            with gr.Row(elem_classes="wb-ask-row"):
-                p["run"] = gr.Button("Run", variant="primary", elem_classes="wb-ask-run")
-                p["stop"] = gr.Button("Stop", visible=False)
-                gr.HTML(
-                    '<span class="wb-note">Ctrl + Enter</span>', apply_default_css=False, elem_classes="wb-html wb-ask-hint",
-                    js_on_load=page_file("ask.js").read_text(encoding="utf-8"),
-                )  # fmt: skip
-                p["agreement"] = html_block("", elem_classes="wb-agreement")
-                p["differences"] = gr.Checkbox(
-                    True, label="mark what differs from the base", container=False, visible=False,
-                    elem_classes="wb-differences",
-                )  # fmt: skip
-            with gr.Row(elem_classes="wb-chips-row"):
-                p["runs"] = gr.CheckboxGroup(
-                    [], label="Runs", show_label=False, container=False, elem_classes="wb-run-chips"
-                )
-                p["every_seed"] = gr.Checkbox(
-                    False, label="every seed", container=False, visible=False, elem_classes="wb-every-seed"
-                )
-            decoding_form.draw(p)
-        p["panes"] = html_block("")
-    return p
 
 
 @dataclass
@@ -135,9 +86,9 @@ class _Handlers:
             same = drawn.split(" ", 1)[0] == str(chosen)
             offered = {*(run.id for run in finished), *REFERENCES}
             kept = [name for name in ticked if name in offered] if same else []
-            new["runs"], values = _run_chips(finished, kept, every)
+            new["runs"], values = run_chips(finished, kept, every)
             new["every_seed"] = gr.update(visible=len(finished) > len({r.spec.choice.id for r in finished}))
-            new["run"] = gr.update(value=_run_words(values))
+            new["run"] = gr.update(value=run_words(values))
             if not same:
                 new |= self._afresh(finished, values)
         return [new[name] for name in _PARTS]
@@ -154,7 +105,7 @@ class _Handlers:
             "answers": {},
             "right": (),
             "agreement": "",
-            "panes": str(panes_html(_panes(finished, values), {})),
+            "panes": str(panes_html(chosen_panes(finished, values), {})),
             **decoding_form.updates(setting),
         }
 
@@ -165,7 +116,7 @@ class _Handlers:
     def _ticked(self, ticked: Sequence[str], request: gr.Request) -> list[Run]:
         owner = owner_of(request)
         ids = [str(name) for name in ticked if name not in REFERENCES][:MOST_PANES]
-        return _in_order([run_of(self.context, run_id, owner) for run_id in ids], ids)
+        return in_order([run_of(self.context, run_id, owner) for run_id in ids], ids)
 
     @say_errors
     def offer_seeds(
@@ -173,7 +124,7 @@ class _Handlers:
     ) -> Any:
         """Chips for every seed, or for the best of each method; what is ticked stays."""
         _, runs = shown.setting_and_runs(self.context, setting_id, owner_of(request))
-        return _run_chips([run for run in runs if run.state == "finished"], ticked, every)[0]
+        return run_chips([run for run in runs if run.state == "finished"], ticked, every)[0]
 
     @say_errors
     def draw_panes(
@@ -185,8 +136,8 @@ class _Handlers:
         request: gr.Request,
     ) -> tuple[str, Any]:
         runs = self._ticked(ticked, request)
-        html = panes_html(_panes(runs, ticked), answers, right=right, differences=differences)
-        return str(html), gr.update(value=_run_words(ticked), interactive=bool(runs))
+        html = panes_html(chosen_panes(runs, ticked), answers, right=right, differences=differences)
+        return str(html), gr.update(value=run_words(ticked), interactive=bool(runs))
 
     @say_errors
     def ask_all(
@@ -214,7 +165,7 @@ class _Handlers:
             raise ValueError("No run is ticked: tick at least one below the text.")
         given = (do_sample, max_new_tokens, temperature, top_p, top_k, decoding_seed)
         options = decoding_form.changed(runs[0].spec.setting, given)
-        panes = _panes(runs, ticked)
+        panes = chosen_panes(runs, ticked)
         known = self._rows(runs[0]).get(text, Known(()))
         texts = shown.writes_text(runs[0].spec.setting)
         left, answers = [pane.key for pane in panes], dict(answers)
@@ -242,7 +193,7 @@ class _Handlers:
             if self.asking.get(session) is asking:
                 del self.asking[session]
         html = panes_html(panes, answers, right=known.right, differences=differences)
-        done = gr.update(value=_run_words(ticked), interactive=True)
+        done = gr.update(value=run_words(ticked), interactive=True)
         summary = str(_summary(answers, panes, known.right, texts))
         yield str(html), done, gr.update(visible=False), summary, answers, known.right
 
@@ -301,43 +252,6 @@ class _Handlers:
         if not 0 <= place < len(examples):
             raise ValueError("This example is gone: reload the page.")
         return examples[place]
-
-
-def _panes(runs: Sequence[Run], ticked: Sequence[str]) -> list[Pane]:
-    runs = _in_order(runs, [name for name in ticked if name not in REFERENCES])
-    return panes_for(runs, yardstick=any(name in REFERENCES for name in ticked))
-
-
-def _run_chips(finished: Sequence[Run], kept: Sequence[str], every: bool) -> tuple[Any, list[str]]:
-    """One chip per method, for its best seed, or one for every seed, and the reference. All are ticked unless the reader
-    chose."""
-    best: dict[str, Run] = {}
-    for run in finished:
-        other = best.get(run.spec.choice.id)
-        if other is None or (shown.score_of(run) or 0) > (shown.score_of(other) or 0):
-            best[run.spec.choice.id] = run
-    yardstick = registry.task(finished[0].spec.setting.task).yardstick
-    offered = [run.id for run in (finished if every else best.values())]
-    value = list(kept) or [*[run.id for run in best.values()][: MOST_PANES - 2], yardstick]
-    chips = [
-        (f"{run.label}, seed {run.spec.seed}", run.id) for run in _in_order(finished, [*offered, *value])
-    ]
-    return gr.update(choices=[*chips, (YARDSTICKS[yardstick][0], yardstick)], value=value), value
-
-
-def _in_order(runs: Sequence[Run], ids: Sequence[str]) -> list[Run]:
-    """The named runs, methods together in the order in which they were queued."""
-    first: dict[str, int] = {}
-    for place, run in enumerate(runs):
-        first.setdefault(run.spec.choice.id, place)
-    kept = [run for run in runs if run.id in ids]
-    return sorted(kept, key=lambda run: (first[run.spec.choice.id], run.spec.seed))
-
-
-def _run_words(ticked: Sequence[str]) -> str:
-    if all(name in REFERENCES for name in ticked):
-        return "Tick a run"
-    return f"Run in {min(len(ticked), MOST_PANES) + 1} panes"
 
 
 def _how_far(done: int, total: int) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from workbench import registry
 from workbench.ui import asking, method_cards, parts, well_known
 from workbench.ui.asking import Choice
 from workbench.ui.cards import redraw
-from workbench.ui.context import PageContext, sentence_of
+from workbench.ui.context import QUIET, PageContext, say_errors, sentence_of
 from workbench.ui.live_plan import MOST_PAGES, current_plan
 from workbench.ui.method_cards import Counts, Reasons
 from workbench.ui.owner import owner_of
@@ -36,6 +37,7 @@ def plan_outputs(context: PageContext, at: dict[str, Any]) -> list[Any]:
         "grid",
         "title",
         "finding",
+        "watch",
         "footer",
         "queue",
         "count",
@@ -59,53 +61,76 @@ def counted(
     *,
     ticks: bool = True,
 ) -> Iterator[Updates]:
-    """Cards, drawer and footer of the newest plan: at once with what is known, then with what had to be asked, as it comes.
+    """Cards, drawer and footer of the newest plan with what is known at once; `watch_counts` is then woken for the rest,
+    so that no event of the reader's waits for it. Without `ticks` the boxes are left as the reader has them."""
+    plan = current_plan(plan, request)
+    _next_turn(request)
+    reasons, asked, counts = _known(context, plan, owner_of(request))
+    updates = _plan_updates(at, plan, opened, reasons, counts, (words or "").strip(), ticks)
+    if not all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
+        updates[at["watch"]] = secrets.token_hex(8)
+    yield updates
 
-    Asking takes seconds in which the reader ticks on: what is drawn afterwards is the plan as it stands then, and only by
-    the newest event of the page. Without `ticks` the boxes are left as the reader has them.
-    """
-    words = (words or "").strip()
-    plan, owner = current_plan(plan, request), owner_of(request)
-    store, model, task = context.store, plan["model"], plan["task"]
-    labels = (plan["data"] or {}).get("labels") or LABELS
-    turn = _next_turn(request)
 
-    def known(newest: Plan) -> tuple[dict[str, Choice], Counts]:
-        asked = _all_choices(newest)
-        return asked, {
-            key: asking.known_count(store, model, owner, choice, task, labels)
-            for key, choice in asked.items()
-        }
+def wire_counts(context: PageContext, at: dict[str, Any]) -> None:
+    """Ask for what is not known yet, and draw it as it comes."""
 
-    reasons = asking.known_fit(store, model, owner, task) or {}
-    asked, counts = known(plan)
-    yield _plan_updates(at, plan, opened, reasons, counts, words, ticks)
-    if all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
-        return
-    first = [method_of(opened), *(entry["method"] for entry in plan["choices"]), *well_known.HANDFUL]
-    try:
-        for reasons in asking.fit_as_found(
-            store, model, owner, task, [*first, *sorted(registry.methods(), key=well_known.order)]
-        ):
-            while True:
-                newest = current_plan(plan, request)
-                if (newest["model"], newest["task"]) != (model, task) or _turns.get(_page(request)) != turn:
-                    return  # whoever changed it draws it
-                asked, counts = known(newest)
-                yield _card_updates(at, newest, opened, reasons, counts, words)
-                missing = [
-                    choice
-                    for key, choice in asked.items()
-                    if counts[key] is None and choice[0] in reasons and not reasons[choice[0]]
-                ]
-                if not missing:
-                    break
-                asking.count_choices(store, model, owner, missing[:COUNTED_AT_ONCE], task, labels)
-    except Exception as error:
-        yield {at["finding"]: ""}
-        gr.Warning(f"What the methods train can’t be counted: {parts.join(sentence_of(error))}", duration=10)
-        return
-    yield _plan_updates(at, newest, opened, reasons, counts, words, ticks)
+    @say_errors
+    def watch_counts(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
+        """Asking takes seconds in which the reader ticks on: what is drawn is the plan as it stands then, and only by the
+        newest watch of the page."""
+        words, opened = (words or "").strip(), opened or next(iter(registry.methods()))
+        plan, owner = current_plan(plan, request), owner_of(request)
+        store, model, task = context.store, plan["model"], plan["task"]
+        turn = _next_turn(request)
+        first = [method_of(opened), *(entry["method"] for entry in plan["choices"]), *well_known.HANDFUL]
+        order = [*first, *sorted(registry.methods(), key=well_known.order)]
+        try:
+            for reasons in asking.fit_as_found(store, model, owner, task, order):
+                while True:
+                    newest = current_plan(plan, request)
+                    if (newest["model"], newest["task"]) != (model, task) or _turns[_page(request)] != turn:
+                        return  # whoever changed it draws it
+                    _, asked, counts = _known(context, newest, owner)
+                    yield _card_updates(at, newest, opened, reasons, counts, words)
+                    missing = [
+                        choice
+                        for key, choice in asked.items()
+                        if counts[key] is None and choice[0] in reasons and not reasons[choice[0]]
+                    ]
+                    if not missing:
+                        break
+                    labels = _labels(newest)
+                    asking.count_choices(store, model, owner, missing[:COUNTED_AT_ONCE], task, labels)
+        except Exception as error:
+            yield {at["finding"]: ""}
+            gr.Warning(
+                f"What the methods train can’t be counted: {parts.join(sentence_of(error))}", duration=10
+            )
+            return
+        yield _plan_updates(at, newest, opened, reasons, counts, words, ticks=False)
+
+    at["watch"].change(
+        watch_counts,
+        [context.plan, at["opened"], at["search"]],
+        plan_outputs(context, at),
+        trigger_mode="multiple",
+        **QUIET,
+    )
+
+
+def _labels(plan: Plan) -> int:
+    return int((plan["data"] or {}).get("labels") or LABELS)
+
+
+def _known(context: PageContext, plan: Plan, owner: str | None) -> tuple[Reasons, dict[str, Choice], Counts]:
+    """Reasons, every choice there is a card of, and what each trains, as far as anybody asked before."""
+    store, model, task, labels = context.store, plan["model"], plan["task"], _labels(plan)
+    asked = _all_choices(plan)
+    counts = {
+        key: asking.known_count(store, model, owner, choice, task, labels) for key, choice in asked.items()
+    }
+    return asking.known_fit(store, model, owner, task) or {}, asked, counts
 
 
 def _page(request: gr.Request | None) -> str:

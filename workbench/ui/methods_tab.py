@@ -24,7 +24,7 @@ from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors
 from workbench.ui.controls import html_block
 from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.method_cards import Reasons
-from workbench.ui.method_counts import Updates, counted, plan_outputs
+from workbench.ui.method_counts import Updates, counted, plan_outputs, wire_counts
 from workbench.ui.plan import (
     Plan,
     empty_plan,
@@ -66,6 +66,7 @@ def build(context: PageContext) -> Tab:
     at["form_key"] = gr.State(lambda: secrets.token_hex(8))
     model_panel.wire_model(context, at)
     _wire_plan(context, at)
+    wire_counts(context, at)
     task_form.wire_task_forms(context, at)
     first_batch_view.wire_first_batch(context, at)
     drawer.wire_drawer(context, at)
@@ -111,6 +112,7 @@ def _draw_head(at: dict[str, Any]) -> None:
         at["all"] = gr.Button("All that fit", size="md", elem_classes="wb-tool")
         at["clear"] = gr.Button("Clear", size="md", elem_classes="wb-tool wb-quiet")
     at["finding"] = html_block("", elem_classes="wb-finding-line")
+    at["watch"] = gr.State(None)
 
 
 def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:

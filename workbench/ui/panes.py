@@ -22,7 +22,8 @@ from workbench.ui.shown import in_sentence, in_words, judged_by, score_of
 Answers = Mapping[str, Mapping[str, Any]]
 YARDSTICKS = {
     "tfidf": ("TF-IDF", "bag of words, no deep learning"),
-    "nearest": ("Copy the nearest example", "the answer to the training prompt most like yours"),
+    "ngram": ("n-gram model", "goes on by counts of what followed, no deep learning"),
+    "nearest": ("Nearest example", "copies the answer to the training prompt most like yours"),
 }
 
 
@@ -53,9 +54,13 @@ def panes_for(runs: Sequence[Run], *, yardstick: bool = True) -> list[Pane]:
         for run in runs
     ]
     if yardstick:
-        name = registry.task(setting.task).yardstick
-        panes.append(Pane(name, YARDSTICKS[name][0], "base", YARDSTICKS[name][1]))
+        panes.append(yardstick_pane(registry.task(setting.task).yardstick))
     return panes
+
+
+def yardstick_pane(name: str) -> Pane:
+    title, note = YARDSTICKS.get(name, (name, "no deep learning"))
+    return Pane(name, title, "base", note)
 
 
 def _reached(run: Run, score: str) -> str:
@@ -77,7 +82,7 @@ def panes_html(
     the test part gives: a label, or texts."""
     if not panes:
         return Markup("")
-    texts = any("text" in answer for answer in answers.values()) or panes[-1].key == "nearest"
+    texts = any("text" in answer for answer in answers.values()) or panes[-1].key in ("nearest", "ngram")
     base = answers.get(BASE, {}).get("text") if BASE not in waiting else None
     drawn = [
         _pane(

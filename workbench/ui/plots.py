@@ -15,7 +15,7 @@ from workbench.ui.comparison_columns import NEAR
 from workbench.ui.families import family as find_family
 from workbench.ui.label_places import label_places
 from workbench.ui.parts import format_bytes, format_count, format_seconds
-from workbench.ui.shown import in_sentence, in_words
+from workbench.ui.shown import head_of, in_sentence, in_words, is_share, plain_figure, times
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 HEIGHT = 310
@@ -62,20 +62,21 @@ def scatter_figure(
 ) -> go.Figure:
     """Score against a cost on a log axis: whiskers, the front as a staircase, the reference as a dotted line."""
     across, up = metric(column), metric(score)
-    figure = _figure(f"{up.title}, %", "")
+    figure = _figure(head_of(score), "")
+    unit = times(score)
     figure.update_layout(margin={"r": 16})
-    low, high = _scatter_range(points, reference)
+    low, high = _scatter_range(points, reference, unit)
     x_low, x_high = _log_range([point.x for point in points])
-    _add_front(figure, points, 10**x_high if across.better == "lower" else 10**x_low)
-    if reference is not None and low <= reference[1] * 100 <= high:
-        figure.add_hline(y=reference[1] * 100, line={"color": GREY, "width": 1, "dash": "dot"})
+    _add_front(figure, points, 10**x_high if across.better == "lower" else 10**x_low, unit)
+    if reference is not None and low <= reference[1] * unit <= high:
+        figure.add_hline(y=reference[1] * unit, line={"color": GREY, "width": 1, "dash": "dot"})
         figure.add_annotation(
-            text=f"{reference[0]} {reference[1] * 100:.1f}", x=1, xref="paper", xanchor="right",
-            y=reference[1] * 100, yshift=-9, showarrow=False, font={"size": 11.5},
+            text=f"{reference[0]} {plain_figure(reference[1], score)}", x=1, xref="paper", xanchor="right",
+            y=reference[1] * unit, yshift=-9, showarrow=False, font={"size": 11.5},
         )  # fmt: skip
     for point in points:
         _add_point(figure, point, across, up)
-    _name_points(figure, points, (x_low, x_high), (low, high))
+    _name_points(figure, points, (x_low, x_high), (low, high), unit)
     ticks, texts = _log_ticks(10**x_low, 10**x_high, across)
     figure.update_xaxes(
         type="log", range=[x_low, x_high], tickvals=ticks, ticktext=texts,
@@ -180,36 +181,39 @@ def _name_lines(
             )  # fmt: skip
 
 
-def _add_front(figure: go.Figure, points: Sequence[Point], edge: float) -> None:
+def _add_front(figure: go.Figure, points: Sequence[Point], edge: float, unit: float) -> None:
     front = sorted((point for point in points if point.on_front), key=lambda point: point.x)
     if front:
         figure.add_scatter(
-            x=[*(point.x for point in front), edge], y=[100 * y for y in (*(p.y for p in front), front[-1].y)],
+            x=[*(point.x for point in front), edge], y=[unit * y for y in (*(p.y for p in front), front[-1].y)],
             mode="lines", line={"shape": "hv", "color": GREY, "width": 1.2}, hoverinfo="skip",
         )  # fmt: skip
 
 
 def _add_point(figure: go.Figure, point: Point, across: Metric, up: Metric) -> None:
-    family = find_family(point.family)
+    family, unit = find_family(point.family), times(up.name)
     error = None
     if point.low is not None and point.high is not None:
         error = {
-            "type": "data", "symmetric": False, "array": [100 * (point.high - point.y)],
-            "arrayminus": [100 * (point.y - point.low)], "color": family.light, "thickness": 1.4, "width": 0,
+            "type": "data", "symmetric": False, "array": [unit * (point.high - point.y)],
+            "arrayminus": [unit * (point.y - point.low)], "color": family.light, "thickness": 1.4, "width": 0,
         }  # fmt: skip
     about = (
-        f" ±{50 * (point.high - point.low):.1f}" if point.low is not None and point.high is not None else ""
+        f" ±{plain_figure((point.high - point.low) / 2, up.name)}"
+        if point.low is not None and point.high is not None
+        else ""
     )
+    percent = " %" if is_share(up.name) else ""
     figure.add_scatter(
-        x=[point.x], y=[100 * point.y], mode="markers", error_y=error, name=_safe(point.label),
+        x=[point.x], y=[unit * point.y], mode="markers", error_y=error, name=_safe(point.label),
         marker={"symbol": family.symbol, "size": 11, "color": family.light},
-        hovertemplate=f"<b>{_safe(point.label)}</b><br>{in_sentence(up.name)} {100 * point.y:.1f}{about} %<br>"
+        hovertemplate=f"<b>{_safe(point.label)}</b><br>{in_sentence(up.name)} {plain_figure(point.y, up.name)}{about}{percent}<br>"
         f"{in_sentence(across.name)} {in_words(point.x, across)}<extra></extra>",
     )  # fmt: skip
 
 
 def _name_points(
-    figure: go.Figure, points: Sequence[Point], x: tuple[float, float], y: tuple[float, float]
+    figure: go.Figure, points: Sequence[Point], x: tuple[float, float], y: tuple[float, float], unit: float
 ) -> None:
     order = sorted(points, key=lambda point: (not point.on_front, -point.y))
     labels = [_short(point.label, 22) for point in order]
@@ -218,7 +222,7 @@ def _name_points(
         return (math.log10(value) - x[0]) / (x[1] - x[0]) * NOMINAL_WIDTH
 
     def down(share: float) -> float:
-        return (y[1] - 100 * share) / (y[1] - y[0]) * INSIDE
+        return (y[1] - unit * share) / (y[1] - y[0]) * INSIDE
 
     pixels = [(across(point.x), down(point.y)) for point in order]
     front = sorted((point for point in points if point.on_front), key=lambda point: point.x)
@@ -238,24 +242,29 @@ def _name_points(
         if place is not None:
             figure.add_annotation(
                 text=f"<b>{_safe(label)}</b>" if point.on_front else _safe(label), x=math.log10(point.x),
-                y=100 * point.y, xshift=place.dx, yshift=-place.dy, xanchor=place.anchor, showarrow=False,
+                y=unit * point.y, xshift=place.dx, yshift=-place.dy, xanchor=place.anchor, showarrow=False,
                 font={"size": 11.5},
             )  # fmt: skip
 
 
-def _scatter_range(points: Sequence[Point], reference: tuple[str, float] | None) -> tuple[float, float]:
-    values = [100 * v for p in points for v in (p.y, p.low, p.high) if v is not None]
+def _scatter_range(
+    points: Sequence[Point], reference: tuple[str, float] | None, unit: float
+) -> tuple[float, float]:
+    values = [unit * v for p in points for v in (p.y, p.low, p.high) if v is not None]
     if not values:
-        return 0.0, 100.0
-    centre = [100 * point.y for point in points]
-    spread_of_means = max(max(centre) - min(centre), 4.0)
+        return 0.0, unit
+    centre = [unit * point.y for point in points]
+    # Four points of a hundred, or 4 % of a score that is no share, are the least that is drawn apart.
+    least = 0.04 * unit if unit > 1 else 0.04 * abs(max(centre))
+    spread_of_means = max(max(centre) - min(centre), least)
     # A row with a very wide interval must not press the others into one line.
     low = max(min(values), min(centre) - spread_of_means)
     high = min(max(values), max(centre) + spread_of_means)
-    if reference is not None and 100 * reference[1] >= low - max(spread_of_means, NEAR):
-        low, high = min(low, 100 * reference[1]), max(high, 100 * reference[1])
-    room = max((high - low) * 0.08, 1.0)
-    return max(low - room, 0.0), min(high + room, 101.0)
+    near = max(spread_of_means, NEAR) if unit > 1 else spread_of_means
+    if reference is not None and low - near <= unit * reference[1] <= high + (near if unit == 1 else unit):
+        low, high = min(low, unit * reference[1]), max(high, unit * reference[1])
+    room = max((high - low) * 0.08, 0.01 * unit if unit > 1 else 0.0)
+    return max(low - room, 0.0), min(high + room, 101.0) if unit > 1 else high + room
 
 
 def _log_range(values: Sequence[float]) -> tuple[float, float]:

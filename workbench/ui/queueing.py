@@ -20,6 +20,8 @@ def queue(context: PageContext, preset: Preset, owner: str | None, key: str) -> 
         hosted.check_model(preset.model, context.limits)
     if preset.model.startswith("run:"):
         run_of(context, preset.model.removeprefix("run:"), owner)
+    if preset.chain:
+        return _queue_chain(context, preset, owner, key)
     max_length = preset.setting.get("max_length", Setting.max_length)
     look = asking.look_at_data(context.store, preset.data, preset.model, max_length, owner)
     if look["spec"] is None:
@@ -28,6 +30,27 @@ def queue(context: PageContext, preset: Preset, owner: str | None, key: str) -> 
     if context.limits is not None:
         active = len(context.store.runs(states=ACTIVE_STATES, owner=owner))
         hosted.check_plan(preset, prepared[-1], context.limits, active=active, settings=len(prepared))
+    return session.submit(
+        context.store, preset, prepared=prepared, owner=owner or "", key=f"{owner or ''}:{key}"
+    )
+
+
+def _queue_chain(context: PageContext, preset: Preset, owner: str | None, key: str) -> session.Submitted:
+    """Every hop's data prepared away from the page, then all runs at once."""
+    prepared = []
+    for hop in preset.chain:
+        one = hop.preset
+        data = {**one.data, "task": one.task} if one.task != "classification" else one.data
+        max_length = one.setting.get("max_length", Setting.max_length)
+        look = asking.look_at_data(context.store, data, preset.model, max_length, owner)
+        if look["spec"] is None:
+            raise ValueError(f"{one.title}: {blocking_sentence(look['report'])}")
+        prepared.append(load_prepared(context.store.data_folder(look["fingerprints"][-1])))
+    if context.limits is not None:
+        active = len(context.store.runs(states=ACTIVE_STATES, owner=owner))
+        for hop, rows in zip(preset.chain, prepared):
+            hosted.check_plan(hop.preset, rows, context.limits, active=active)
+            active += hop.preset.runs
     return session.submit(
         context.store, preset, prepared=prepared, owner=owner or "", key=f"{owner or ''}:{key}"
     )

@@ -128,7 +128,12 @@ def _reply(row: Mapping[str, Any], role: str) -> Markup:
             listed = Markup("").join(Markup("<li>{}</li>").format(text) for text in others)
             more += Markup(
                 '<details class="wb-references"><summary>{}</summary><ul>{}</ul></details>'
-            ).format(f"{len(others)} more reference{'' if len(others) == 1 else 's'} count as right", listed)
+            ).format(
+                "1 more reference counts as right"
+                if len(others) == 1
+                else f"{len(others)} more references count as right",
+                listed,
+            )
         if row.get("answer"):
             more += Markup('<div class="wb-note">Bare answer: <span class="wb-mono">{}</span></div>').format(
                 row["answer"]

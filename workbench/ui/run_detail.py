@@ -9,7 +9,7 @@ from markupsafe import Markup
 from workbench.metric import metric
 from workbench.result import Result, Run
 from workbench.ui.curve_table import plain_table
-from workbench.ui.parts import fact_list, format_count, format_milliseconds, format_score, term
+from workbench.ui.parts import format_count, format_milliseconds, format_score, term
 from workbench.ui.shown import head_of, in_sentence, in_words, judged_by, plain_figure, writes_text
 
 MOST_LABELS = 16
@@ -39,20 +39,20 @@ def _written(run: Run, result: Result) -> list[Markup]:
     score = judged_by(run.spec.setting)
     names = [name for name in dict.fromkeys((score, *result.metrics)) if name in result.metrics]
     by_kind = sorted(result.per_kind.items(), key=lambda pair: pair[1].get(score) or 0.0)
+    counted = bool(result.per_kind)
     rows = [
         (kind, format_count(values.get("rows")), *(plain_figure(values.get(name), name) for name in names))
         for kind, values in by_kind[:MOST_KINDS]
     ]
     whole = sum(values.get("rows", 0) for values in result.per_kind.values())
     rows.append(
-        (
-            "All rows",
-            format_count(whole or None),
-            *(plain_figure(result.metrics[name], name) for name in names),
-        )
+        ("All rows", format_count(whole), *(plain_figure(result.metrics[name], name) for name in names))
     )
-    table = plain_table(("Kind of row", "Rows", *map(head_of, names)), rows, "Scores by kind of row")
-    note = "The lowest first. Kinds are the data's own." if result.per_kind else "These rows name no kinds."
+    heads = ("Kind of row", "Rows", *map(head_of, names))
+    if not counted:
+        heads, rows = (heads[0], *heads[2:]), [(row[0], *row[2:]) for row in rows]
+    table = plain_table(heads, rows, "Scores by kind of row")
+    note = "The lowest first. Kinds are the data's own." if counted else "These rows name no kinds."
     if len(by_kind) > MOST_KINDS:
         note += f" {len(by_kind) - MOST_KINDS} more kinds score higher."
     words = Markup(", ").join(term(metric(name).title, metric(name).help) for name in names)
@@ -63,12 +63,15 @@ def _written(run: Run, result: Result) -> list[Markup]:
     }
     if name := _validated(result):
         facts[f"Validation {in_sentence(name)}"] = in_words(result.validation[name], name)
-    speed = fact_list({name: value for name, value in facts.items() if value})
+    cells = Markup("").join(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*fact) for fact in facts.items() if fact[1]
+    )
+    speed = Markup('<dl class="wb-pace">{}</dl>').format(cells)
     return [
         Markup(
             '<div class="wb-detail-wide">{}<p class="wb-note">{} What the columns mean: {}.</p></div>'
         ).format(table, note, words),
-        Markup("<div>{}</div>").format(speed),
+        Markup('<div class="wb-detail-wide">{}</div>').format(speed),
     ]
 
 

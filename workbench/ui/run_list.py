@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from workbench.curves import family_of
 from workbench.result import FINAL_STATES, Run
-from workbench.ui.parts import badge, button, chip, format_score, format_seconds, join
+from workbench.ui.parts import badge, button, chip, format_seconds, join
 from workbench.ui.parts.frame import BadgeKind
 from workbench.ui.queue_matrix import STATE_WORDS
-from workbench.ui.shown import head_of, score_of
+from workbench.ui.shown import head_of, judged_by, plain_figure, score_of
 from workbench.ui.table import Cell, Column, Row, table_html
 
 _KINDS: dict[str, BadgeKind] = {"finished": "ok", "failed": "fail", "lost": "fail", "cancelled": "warn"}
@@ -52,7 +52,7 @@ def _row(run: Run, asked: bool, resumable: bool) -> Row:
             "name": Cell(name, run.label),
             "seed": Cell(str(run.spec.seed), run.spec.seed),
             "state": Cell(badge(_KINDS.get(run.state, "busy"), STATE_WORDS[run.state]), run.state),
-            "score": Cell(format_score(score), score),
+            "score": Cell(plain_figure(score, judged_by(run.spec.setting)), score),
             "steps": Cell(step, run.step or None),
             "time": Cell(format_seconds(seconds), seconds),
             "note": Cell(Markup('<span class="wb-why-failed">{}</span>').format(_note(run))),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from markupsafe import Markup
 
@@ -12,7 +11,7 @@ from workbench.compare import Comparison
 from workbench.spec import Setting
 from workbench.ui.frame import budget_words, data_title, model_title
 from workbench.ui.parts import card, fact_list
-from workbench.ui.shown import in_sentence, writes_text
+from workbench.ui.shown import chosen_by, in_sentence, writes_text
 
 _VERSIONS = ("torch", "transformers", "peft", "python")
 
@@ -46,15 +45,17 @@ def _answers(setting: Setting) -> dict[str, str]:
     """How texts are laid out and answers drawn, where the task writes any."""
     if not writes_text(setting):
         return {}
-    options: Any = registry.task(setting.task).options.from_dict(setting.task_options)
+    options = registry.task(setting.task).options.from_dict(setting.task_options).to_dict()
     drawn = "greedy"
-    if options.do_sample:
-        drawn = f"drawn at temperature {options.temperature:g}, top-p {options.top_p:g}"
-    name = options.template if options.template in templates.NAMES else "a text of its own"
+    if options.get("do_sample"):
+        drawn = f"drawn at temperature {options['temperature']:g}, top-p {options['top_p']:g}"
+    template, digest = options.get("template", ""), options.get("template_hash", "")
+    name = template if template in templates.NAMES else "a text of its own"
+    longest = options.get("max_new_tokens")
     return {
-        "Template": f"{name} ({options.template_hash})" if options.template_hash else name,
-        "Answers": f"{drawn}, at most {options.max_new_tokens:,} tokens",
-        "Checkpoint picked by": f"validation {in_sentence(options.choose_by)}",
+        "Template": (f"{name} ({digest})" if digest else name) if template else "",
+        "Answers": f"{drawn}, at most {longest:,} tokens" if longest else "",
+        "Checkpoint picked by": f"validation {in_sentence(chosen_by(setting))}",
     }
 
 

@@ -31,6 +31,10 @@ FOLDED = (
     Field(
         "early_stopping", "Early stopping", "Stop after this many evaluations without a gain. Empty: never.", "whole", (), True
     ),
+    Field(
+        "search_trials", "Learning-rate trials", "Each run first tries so many learning rates for the whole budget and takes the"
+        " best by validation, the same number for every method. Empty: each method takes its own default.", "whole", (), True
+    ),
     Field("precision", "Precision", "Bits per number. Auto takes bfloat16 where the processor has it.", "choice", PRECISIONS),
     Field("schedule", "Schedule", "How the learning rate falls after the warm-up.", "choice", SCHEDULES),
     Field("warmup_share", "Warm-up share", "Part of the steps in which the learning rate rises from zero."),

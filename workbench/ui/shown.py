@@ -22,7 +22,7 @@ from workbench.ui.parts import format_score, format_value
 
 NO_RUNS = "No runs yet. Queue the plan on Methods, or run the quickstart."
 SHORT_ID = 6
-YARDSTICKS = {"tfidf": "TF-IDF", "nearest": "nearest example"}
+YARDSTICKS = {"tfidf": "TF-IDF", "nearest": "nearest example", "ngram": "n-gram model"}
 """The references that methods are compared with, by the short names that plots have room for."""
 
 
@@ -173,6 +173,15 @@ def writes_text(setting: Setting) -> bool:
     return "text" in registry.task(setting.task).silence
 
 
+def times(column: str) -> float:
+    """What a score is multiplied by to be drawn: shares stand in percent, everything else as it is."""
+    return 100.0 if is_share(column) else 1.0
+
+
+def yardstick_words(row: Row) -> str:
+    return YARDSTICKS.get(row.key, row.label)
+
+
 def yardstick_of(found: Comparison) -> Row | None:
     """The reference row that methods are compared with."""
     return next((row for row in found.references if row.key == found.yardstick), None)
@@ -181,3 +190,11 @@ def yardstick_of(found: Comparison) -> Row | None:
 def score_of(run: Run) -> float | None:
     """A finished run's test score on what its setting is judged by."""
     return None if run.result is None else run.result.metrics.get(judged_by(run.spec.setting))
+
+
+def place_of(run: Run) -> float:
+    """What runs are sorted by, the best first and those without a score last."""
+    score = score_of(run)
+    if score is None:
+        return float("inf")
+    return score if metric(judged_by(run.spec.setting)).better == "lower" else -score

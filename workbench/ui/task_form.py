@@ -38,6 +38,8 @@ def draw_task_forms(at: dict[str, Any]) -> None:
             )
             drawn, _ = form.draw_options(task.options, {})
             at[f"task_{task.name}_fields"] = [component for _, component in drawn]
+    # Apart from the note on what is in the plan: a refused value is not, and must stay said.
+    at["task_refused"] = html_block("")
     at["task_note"] = html_block("")
 
 
@@ -58,7 +60,7 @@ def task_updates(at: dict[str, Any], plan: Plan) -> Updates:
 
 
 def wire_task_forms(context: PageContext, at: dict[str, Any]) -> None:
-    outputs = [*plan_outputs(context, at), at["task_note"]]
+    outputs = [*plan_outputs(context, at), at["task_refused"]]
 
     @say_errors
     def take_task_options(
@@ -69,9 +71,9 @@ def wire_task_forms(context: PageContext, at: dict[str, Any]) -> None:
             given = form.read_options(options, values)
             new = change_plan(plan, request, lambda newest: change_task_options(newest, given))
         except ValueError as error:
-            yield {at["task_note"]: str(parts.notice("fail", "Not taken", sentence_of(error)))}
+            yield {at["task_refused"]: str(parts.notice("fail", "Not taken", sentence_of(error)))}
             return
-        yield {context.plan: new, at["task_note"]: ""}
+        yield {context.plan: new, at["task_refused"]: ""}
         shown = opened or next(iter(registry.methods()))
         yield from counted(context, at, new, shown, words, request, ticks=False)
 

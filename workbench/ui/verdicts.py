@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -10,7 +11,7 @@ from workbench.compare import REFERENCES, Comparison, Verdict
 from workbench.more_runs import MOST_SEEDS
 from workbench.ui.parts import badge, button, difference
 from workbench.ui.parts.numbers import MINUS
-from workbench.ui.shown import in_sentence
+from workbench.ui.shown import in_sentence, is_share, times
 
 SHOWN = 5
 
@@ -19,9 +20,12 @@ def verdicts_card(comparison: Comparison, *, every: bool = False) -> Markup:
     """The card. With one seed nothing can be said of methods, and it says so once."""
     found = comparison.verdicts
     shown = list(found) if every else worth_reading(found)
-    limit = shared_limit(shown)
+    unit = times(comparison.metric)
+    limit = shared_limit(shown, unit)
     families = {row.key: row.family for row in comparison.rows}
-    rows = Markup("").join(_row(verdict, limit, families.get(verdict.first_key, "base")) for verdict in shown)
+    rows = Markup("").join(
+        _row(verdict, limit, unit, families.get(verdict.first_key, "base")) for verdict in shown
+    )
     one_seed = has_one_seed(comparison)
     if not found:
         rows = Markup('<p class="wb-two wb-verdict">{}</p>').format(_nothing_to_say(comparison))
@@ -55,27 +59,30 @@ def worth_reading(verdicts: Sequence[Verdict], most: int = SHOWN) -> list[Verdic
     return [v for v in verdicts if v in wanted]
 
 
-def shared_limit(verdicts: Sequence[Verdict]) -> float:
-    """The end of the scale in points: every difference and interval fits, since a cut one would look surer than it is."""
+def shared_limit(verdicts: Sequence[Verdict], unit: float = 100.0) -> float:
+    """The end of the scale, in points for shares: every difference and interval fits, since a cut one would look surer than it is."""
     widest = max(
         (
-            abs(100 * value)
+            abs(unit * value)
             for verdict in verdicts
             for value in (verdict.difference.mean, verdict.difference.low, verdict.difference.high)
             if value is not None
         ),
         default=1.0,
     )
+    if unit == 1.0:
+        power = 10.0 ** math.floor(math.log10(widest or 1.0))
+        return next(step * power for step in (1.2, 2, 3, 5, 7, 11) if step * power >= 1.05 * widest)
     return float(
         next(step for step in (2, 4, 6, 8, 10, 15, 20, 30, 50, 75, 100) if step >= min(1.05 * widest, 100))
     )
 
 
-def _row(verdict: Verdict, limit: float, family: str) -> Markup:
+def _row(verdict: Verdict, limit: float, unit: float, family: str) -> Markup:
     place = verdict.sentence.rfind(verdict.second) + len(verdict.second)
     head, tail = verdict.sentence[:place], verdict.sentence[place:].rstrip(".")
     found = verdict.difference
-    low, high = (None if bound is None else 100 * bound for bound in (found.low, found.high))
+    low, high = (None if bound is None else unit * bound for bound in (found.low, found.high))
     return Markup(
         '<div class="wb-verdict"><div class="wb-grow"><div class="wb-verdict-words"><b>{}</b>{}</div><div class="wb-note">{}</div></div>{}'
         '<div class="wb-verdict-plot">{}</div></div>'
@@ -84,7 +91,7 @@ def _row(verdict: Verdict, limit: float, family: str) -> Markup:
         tail,
         verdict.detail,
         _more(verdict),
-        difference(100 * found.mean, low, high, limit, family, certain=verdict.kind != "cannot_tell"),
+        difference(unit * found.mean, low, high, limit, family, certain=verdict.kind != "cannot_tell"),
     )
 
 
@@ -124,6 +131,6 @@ def _axis(limit: float, score: str) -> Markup:
         for x, text in ((6, f"{MINUS}{limit:g}"), (82, "0"), (158, f"+{limit:g}"))
     )
     return Markup(
-        '<div class="wb-verdict-axis wb-note" aria-hidden="true"><span>difference in {}, points</span>'
+        '<div class="wb-verdict-axis wb-note" aria-hidden="true"><span>difference in {}</span>'
         '<svg width="164" height="14">{}</svg></div>'
-    ).format(in_sentence(score), texts)
+    ).format(in_sentence(score) + (", points" if is_share(score) else ""), texts)

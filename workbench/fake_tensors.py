@@ -1,0 +1,131 @@
+"""Puts tensors without values in place of a model's own, and lets a CPU's operations behave like CUDA's where they differ.
+
+Fake CUDA tensors need a torch that was built for CUDA, and memory must be told on any machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from workbench.ledger import Ledger
+
+# What autocast computes in 32 bits on CUDA, and leaves as it is on a CPU.
+_WIDE = {
+    functional.layer_norm,
+    functional.group_norm,
+    functional.softmax,
+    functional.log_softmax,
+    torch.softmax,
+    torch.log_softmax,
+    torch.Tensor.softmax,
+    torch.Tensor.log_softmax,
+    torch.rsqrt,
+    torch.Tensor.rsqrt,
+    torch.pow,
+    torch.Tensor.pow,
+    torch.Tensor.__pow__,
+    torch.exp,
+    torch.Tensor.exp,
+    torch.cumsum,
+    torch.Tensor.cumsum,
+}
+_MASK_GRANULE = 16
+
+
+@contextlib.contextmanager
+def fake_mode() -> Iterator[None]:
+    """Within the block tensors have shapes but no values. What asks for a value raises."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+def with_fake_tensors(model: Any) -> Any:
+    """Replace all that the model's modules hold, ties kept: parameters, buffers, and tensors in plain attributes."""
+    known: dict[int, Any] = {}
+    # Replaced tensors must live until the end, so that no other one gets their place in memory and with it their id.
+    kept: list[Any] = []
+
+    def fake(tensor: Any) -> Any:
+        if id(tensor) not in known:
+            kept.append(tensor)
+            new: Any = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+            if isinstance(tensor, torch.nn.Parameter):
+                new = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
+            known[id(tensor)] = new
+        return known[id(tensor)]
+
+    def replaced(value: Any, depth: int = 0) -> Any:
+        if isinstance(value, torch.Tensor):
+            return fake(value)
+        if depth < 2 and type(value) is dict:
+            return {name: replaced(part, depth + 1) for name, part in value.items()}
+        if depth < 2 and type(value) in (list, tuple):
+            return type(value)(replaced(part, depth + 1) for part in value)
+        return value
+
+    for module in model.modules():
+        for held in (module._parameters, module._buffers):
+            held.update({name: fake(t) for name, t in held.items() if t is not None})
+        for name, value in vars(module).items():
+            if not name.startswith("_") and isinstance(value, torch.Tensor | dict | list | tuple):
+                vars(module)[name] = replaced(value)
+    return model
+
+
+class CudaManners(TorchFunctionMode):
+    """Attention that keeps only its inputs, its output and one number for each row, and autocast's list of CUDA."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is functional.scaled_dot_product_attention:
+            return self._attend(*args, **kwargs)
+        if func in _WIDE and torch.is_autocast_enabled("cpu"):
+            args = tuple(_wide(part) for part in args)
+        return func(*args, **kwargs)
+
+    def _attend(self, query: Any, key: Any, value: Any, attn_mask: Any = None, *rest: Any, **named: Any) -> Any:
+        if torch.is_autocast_enabled("cpu"):
+            narrow = torch.get_autocast_dtype("cpu")
+            query, key, value = (t.to(narrow) for t in (query, key, value))
+        if attn_mask is not None:
+            # The kernel wants numbers to add, in rows of a length that suits it.
+            row = -(-attn_mask.shape[-1] // _MASK_GRANULE) * _MASK_GRANULE
+            attn_mask = torch.empty((*attn_mask.shape[:-1], row), dtype=query.dtype, device=query.device)
+        return _Attention.apply(query, key, value, attn_mask, self.ledger)
+
+
+def _wide(part: Any) -> Any:
+    narrow = isinstance(part, torch.Tensor) and part.dtype in (torch.bfloat16, torch.float16)
+    return part.float() if narrow else part
+
+
+class _Attention(torch.autograd.Function):
+    """What CUDA's fused kernels take and leave."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Any, key: Any, value: Any, mask: Any, ledger: Ledger) -> Any:
+        out = query.new_empty((*query.shape[:-1], value.shape[-1]))
+        sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
+        ctx.save_for_backward(query, key, value, mask, out, sums)
+        ctx.ledger, ctx.flops = ledger, 2 * query.numel() * key.shape[-2]
+        ledger.add_flops(2 * ctx.flops, query.dtype)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        query, key, value, _, _, sums = ctx.saved_tensors
+        torch.empty_like(sums)
+        ctx.ledger.add_flops(5 * ctx.flops, query.dtype)
+        return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value), None, None
