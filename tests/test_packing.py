@@ -1,5 +1,7 @@
 """Windows: every token but the first is learnt once, and read once."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +18,11 @@ def test_each_token_but_the_first_is_told_once_by_the_one_before(lengths, window
     fresh = iter(range(10, 10_000))
     ids = [[1, *[next(fresh) for _ in range(n)], end] for n in lengths]
     found = packing.windows(ids, window)
-    told = [pair for one in found for pair in zip(one, one[1:])]
+    told = [pair for one in found for pair in itertools.pairwise(one)]
     stream = []
     for document in ids:
         stream += document[1:] if same_mark and stream else document
-    assert told == list(zip(stream, stream[1:]))
+    assert told == list(itertools.pairwise(stream))
     assert all(len(one) == window for one in found[:-1])
 
 

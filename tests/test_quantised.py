@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from tests.methods import contract
 from tests.tiny import tiny_model
 from tests.training import LABELS, Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import evaluate, models, quantised, registry, saving
+from workbench import evaluate, inside_open, models, quantised, registry, saving
+from workbench.inside_weights import places
+from workbench.method import Unsuitable
 from workbench.methods import _bitsandbytes
 from workbench.spec import Budget
 from workbench.task import Live
@@ -41,7 +45,9 @@ def test_a_plain_model_takes_four_bytes_for_each_weight():
     assert found.bits is None
 
 
-@pytest.mark.parametrize(("kind", "double", "bits"), [("nf4", True, 4.13), ("nf4", False, 4.5), ("int8", True, 8.1)])
+@pytest.mark.parametrize(
+    ("kind", "double", "bits"), [("nf4", True, 4.13), ("nf4", False, 4.5), ("int8", True, 8.1)]
+)
 def test_stored_matrices_take_their_bits(kind, double, bits):
     from transformers import AutoModelForSequenceClassification
 
@@ -80,7 +86,7 @@ def test_a_qlora_run_is_smaller_lives_and_says_how_far_folding_moves_it(base, tm
     assert lora.forms == {}
     merged, again = found.forms["merged"], found.forms["merged_in_few_bits"]
     assert merged["logit_difference_max"] < 1e-4 < again["logit_difference_max"]
-    assert merged["stored_weight_bytes"] > found.stored_weight_bytes > again["stored_weight_bytes"]
+    assert merged["stored_weight_bytes"] > again["stored_weight_bytes"]
     assert any("Folded and stored in few bits again" in note for note in found.notes)
     _same_answers(tmp_path / "qlora", spec)
 
@@ -97,6 +103,35 @@ def test_the_rounded_model_is_what_is_scored_and_saved(method, base, tmp_path):
     assert found.forms["trained"]["accuracy"] == found.validation["accuracy"]
     assert any("Rounded for good" in note for note in found.notes)
     _same_answers(tmp_path, spec)
+
+
+def test_looking_inside_reads_rounded_weights_as_plain_ones_and_leaves_stored_bases_alone(base, tmp_path):
+    source = models.resolve(str(base))
+    for name in ("ptq", "qlora"):
+        method = registry.method(name)
+        context = contract.context("classification")
+        model = method.put_on(models.load_model(source, "classification", LABELS), method.options(), context)
+        contract.train(model, method=method, options=method.options())
+        if method.after_training:
+            model = method.after_training(model, method.options(), context)
+        folder = tmp_path / name
+        saving.save_trained(model, folder, method=method, options=method.options(), context=context)
+        one = SimpleNamespace(
+            trained=folder,
+            base=lambda: models.load_model(source, "classification", LABELS),
+            is_peft=name == "qlora",
+        )
+        wide = one.base()
+        if name == "qlora":
+            with pytest.raises(Unsuitable, match="stored in few bits"):
+                inside_open.merged_weights(one, wide, places(wide))
+            continue
+        change, added = inside_open.own_weights(one, wide, places(wide))
+        assert not added
+        assert set(change.after) == {n for n, _ in wide.named_parameters()}
+        matrix = "model.layers.0.mlp.up_proj.weight"
+        assert change.after[matrix].dtype == torch.float32
+        assert 0 < float((change.after[matrix] - change.before[matrix]).abs().max().detach()) < 0.1
 
 
 def _same_answers(folder, spec):

@@ -183,6 +183,8 @@ def test_rejection_sampling_trains_on_right_answers_alone(skilled, tmp_path):
     assert result.sampled_tokens == counts["sampled_tokens"] == heard.of("sample")[-1]["sampled_tokens"]
     assert result.sampled_tokens > result.trained_tokens > 0
     assert result.sampling_seconds > 0
+    assert [one["name"] for one in result.stages] == ["sample", "train"]
+    assert sum(one["seconds"] for one in result.stages) == result.train_seconds > result.sampling_seconds
     assert 0 <= result.metrics["prefix_agreement_start"] <= 1
     assert 0 <= result.metrics["prefix_agreement"] <= 1
     assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result

@@ -118,6 +118,15 @@ def add_again(store: Store, old: str, new: str) -> list[str]:
     return added
 
 
+def followers(store: Store, run_ids: Sequence[str]) -> list[str]:
+    """The queued runs that go on from these, directly or not."""
+    found: list[str] = []
+    for run in store.runs(states=("queued",)):  # in order: a base comes before what goes on from it
+        if set(named(run.spec.setting.model)) & {*run_ids, *found}:
+            found.append(run.id)
+    return [one for one in found if one not in run_ids]
+
+
 def _wanting(store: Store, run_id: str) -> list[Run]:
     return [
         run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ def plan_run(
     tokenizer = models.load_tokenizer(source, store=store)
     options = task.options.from_dict(setting.task_options)
     task_options = task.complete(options, tokenizer, prepared.rows)
-    rows = prepared.rows["train"]
+    rows: Sequence[Row] = prepared.rows["train"]
     if task.pack is not as_they_are and setting.budget.kind == "epochs":
         length = _length(setting, models.load_config(source, store=store), tokenizer)
         rows = task.pack(task.encode(tokenizer, rows, (), length, task_options), length)

@@ -11,7 +11,17 @@ from typing import Any
 
 import workbench
 
-LIBRARIES = ("torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "scikit-learn")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "bitsandbytes",
+    "torchao",
+    "accelerate",
+    "datasets",
+    "safetensors",
+    "scikit-learn",
+)
 
 
 def environment(device: str, precision: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -41,13 +42,20 @@ _MASK_GRANULE = 16
 
 
 @contextlib.contextmanager
-def fake_mode() -> Iterator[None]:
-    """Within the block tensors have shapes but no values. What asks for a value raises."""
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        yield
+def without_values(device: str) -> Iterator[None]:
+    """Within the block new tensors have shapes but no values, and what asks for a value raises.
+
+    On `meta` operations are many times cheaper to follow than on a fake `cpu`, but that is where autocast acts.
+    """
+    if device == "meta":
+        with mock.patch("transformers.masking_utils.is_tracing", lambda *_: True), torch.device("meta"):
+            yield
+    else:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            yield
 
 
-def with_fake_tensors(model: Any) -> Any:
+def replace_tensors(model: Any, device: str) -> Any:
     """Replace all that the model's modules hold, ties kept: parameters, buffers, and tensors in plain attributes."""
     known: dict[int, Any] = {}
     # Replaced tensors must live until the end, so that no other one gets their place in memory and with it their id.
@@ -56,7 +64,7 @@ def with_fake_tensors(model: Any) -> Any:
     def fake(tensor: Any) -> Any:
         if id(tensor) not in known:
             kept.append(tensor)
-            new: Any = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+            new: Any = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
             if isinstance(tensor, torch.nn.Parameter):
                 new = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
             known[id(tensor)] = new
@@ -78,6 +86,28 @@ def with_fake_tensors(model: Any) -> Any:
             if not name.startswith("_") and isinstance(value, torch.Tensor | dict | list | tuple):
                 vars(module)[name] = replaced(value)
     return model
+
+
+class WithoutValues(TorchFunctionMode):
+    """Sparse matrices stand for nothing but their shape: torch can't follow them without values."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.sparse_coo_tensor and len(args) >= 3:
+            return _Sparse.apply(args[1], tuple(args[2]))
+        return func(*args, **(kwargs or {}))
+
+
+class _Sparse(torch.autograd.Function):
+    """A matrix of a few places: takes no room of its own, and its gradient is one number for each place."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Any, shape: tuple[int, ...]) -> Any:
+        ctx.values = values.shape
+        return values.new_empty(1).expand(shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad.new_empty(ctx.values), None
 
 
 class CudaManners(TorchFunctionMode):

@@ -14,6 +14,7 @@ from workbench import inside_states, models, saving
 from workbench.data import load_prepared
 from workbench.inside_weights import Place, places
 from workbench.method import Unsuitable
+from workbench.methods._bitsandbytes import is_stored_in_bits
 from workbench.result import Run
 from workbench.store import Store
 
@@ -95,7 +96,12 @@ def own_weights(one: Opened, base: Any, where: Mapping[str, Place]) -> tuple[Cha
     with safe_open(one.trained / saving.TENSORS, framework="pt") as file:
         names = list(file.keys())
         after = {name: file.get_tensor(name) for name in names if name in before}
-    return Change(before, after, where, set(after), {}), len(after) < len(names)
+    rounded = [name.removesuffix(".qdata") for name in names if name.endswith(".qdata")]
+    if rounded:
+        model = saving.plain(saving.load_trained(one.base(), one.trained))
+        after |= {name: p for name, p in model.named_parameters() if name in rounded}
+    added = len(names) - len(after) - len(rounded)  # a rounded matrix has its scales beside it
+    return Change(before, after, where, set(after), {}), added > 0
 
 
 def merged_weights(one: Opened, base: Any, where: Mapping[str, Place]) -> Change:
@@ -106,6 +112,8 @@ def merged_weights(one: Opened, base: Any, where: Mapping[str, Place]) -> Change
         raise Unsuitable("the base's weights are stored quantised: a change of them has no size of its own")
     small = sum(p.numel() for p in base.parameters()) <= DOUBLE_UP_TO
     model = saving.load_trained(one.base(), one.trained)
+    if is_stored_in_bits(model):
+        raise Unsuitable("the base is stored in few bits: rounding would look like a change that was learnt")
     model = model.double() if small else model
     ids = torch.arange(5, 13)[None] % base.get_input_embeddings().weight.shape[0]
     tuned = {n: m for n, m in model.get_base_model().named_modules() if isinstance(m, BaseTunerLayer)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from math import prod
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
+
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from workbench.measure import TensorTracker
 
@@ -23,6 +25,18 @@ _BY_INDEX = {_aten.index, _aten.index_put, _aten.index_put_, _aten._unsafe_index
 _ATTENTION = {
     _aten._scaled_dot_product_flash_attention_for_cpu: 0,
     _aten._scaled_dot_product_flash_attention_for_cpu_backward: 1,
+}
+# What is known of a result where something is known of the first argument.
+_TELLING: dict[Any, Callable[..., Any]] = {
+    _aten.rand: float,
+    _aten.isinf: bool,
+    _aten.isnan: bool,
+    _aten.any: lambda known, *_: known,
+    _aten.all: lambda known, *_: known,
+    _aten.gt: lambda known, other: known > other,
+    _aten.ge: lambda known, other: known >= other,
+    _aten.lt: lambda known, other: known < other,
+    _aten.le: lambda known, other: known <= other,
 }
 
 
@@ -68,6 +82,7 @@ class Ledger(TensorTracker):
         self.narrow = self.wide = self.moved = 0.0
         self.operations = 0
         self.states: set[int] = set()
+        self._told: Any = WeakTensorKeyDictionary()
         self._kind = "weights"
         self._kinds: list[str] = []
         self._sizes: list[int] = []
@@ -127,8 +142,10 @@ class Ledger(TensorTracker):
         return found
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func._overloadpacket in _BY_INDEX:
+        kwargs, packet = kwargs or {}, func._overloadpacket
+        if packet is _aten._local_scalar_dense and args[0] in self._told:
+            return self._told[args[0]]
+        if packet in _BY_INDEX:
             args = (args[0], self._places(args[1]), *args[2:])
         result = func(*args, **kwargs)
         for leaf in (result,) if isinstance(result, torch.Tensor) else tree_iter(result):
@@ -136,7 +153,21 @@ class Ledger(TensorTracker):
                 self._see(leaf)
         if not func.is_view:
             self._count(func, args, kwargs, result)
+        if packet in _TELLING:
+            self._tell(packet, args, result)
         return result
+
+    def _tell(self, packet: Any, args: Any, result: Any) -> None:
+        """Remember what is known of a value all the same: a draw from 0 to 1 is about a half, weights are finite."""
+        if packet is _aten.rand:
+            if result.numel() == 1:
+                self._told[result] = 0.5
+        elif packet in (_aten.isinf, _aten.isnan):
+            self._told[result] = False
+        elif args[0] in self._told:
+            known, others = self._told[args[0]], args[1:]
+            if not any(isinstance(other, torch.Tensor) for other in others):
+                self._told[result] = _TELLING[packet](known, *others[:1])
 
     def _places(self, indices: Any) -> list[Any]:
         """Masks over positions as the places that they pick."""

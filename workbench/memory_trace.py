@@ -15,8 +15,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from workbench import architecture
-from workbench.fake_tensors import CudaManners, fake_mode, with_fake_tensors
+from workbench.fake_tensors import CudaManners, WithoutValues, replace_tensors, without_values
 from workbench.ledger import KINDS, Counted, Ledger
+from workbench.method import Method
 
 # Depths that a model of equal blocks is cut to: the peak of each phase grows by the same with each block.
 DEPTHS = (3, 2)
@@ -49,12 +50,14 @@ class Traced:
 class Following:
     """How a model is trained: `loss(model, ledger)` gives the loss of a batch and whatever stays alive until the step's
     end, and tells the ledger of the logits; `optimizer(model)` is what steps. `attention` is sdpa's kernel on a CPU,
-    `learnt` the share of positions whose token is learnt, `pieces` the batches of a step."""
+    `learnt` the share of positions whose token is learnt, `pieces` the batches of a step. `on_meta` is much quicker, where
+    there is neither autocast nor a fused optimiser."""
 
     loss: Callable[[Any, Ledger], tuple[torch.Tensor, Any]]
     optimizer: Callable[[Any], Any]
     attention: str = "default"
     on_cuda: bool = False
+    on_meta: bool = False
     clip: float = 1.0
     pieces: int = 1
     learnt: float = 1.0
@@ -97,6 +100,14 @@ def follow(model: Any, plan: Following, *, cut: bool = True) -> Traced:
     return Traced(Memory(sum(best.values()), **best), found.counted)
 
 
+def unfollowed(method: Method, error: Exception) -> str:
+    """Why a step could not be followed, as one sentence."""
+    what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, ValueError) and not isinstance(error, NotImplementedError):
+        return what[:300]
+    return f"{method.title} asks for values of its weights in a training step, which can't be followed without them: {what[:200]}"
+
+
 def row_of_blocks(model: Any) -> Any:
     """The list of the model's blocks; None where it has none that could be told."""
     try:
@@ -126,8 +137,9 @@ def _shape_of(block: Any) -> tuple[Any, ...]:
 
 def _step(model: Any, blocks: Any, plan: Following) -> _Phases:
     """Forward, backward, and two steps of the optimiser: the first one makes its states."""
-    with fake_mode(), contextlib.ExitStack() as stack:
-        with_fake_tensors(model)
+    device = "meta" if plan.on_meta else "cpu"
+    with without_values(device), contextlib.ExitStack() as stack:
+        replace_tensors(model, device)
         model.train()
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = plan.optimizer(model)
@@ -135,7 +147,7 @@ def _step(model: Any, blocks: Any, plan: Following) -> _Phases:
         ledger.count(model)
         for place, phase in ((0, LOWEST), (-1, HIGHEST)) if blocks is not None else ():
             stack.callback(blocks[place].register_forward_hook(_backward_reaches(ledger, phase)).remove)
-        stack.enter_context(_attention(plan, ledger))
+        stack.enter_context(_kernels(plan, ledger))
         stack.enter_context(ledger)
         for _ in range(plan.pieces):
             ledger.phase = FORWARD
@@ -172,12 +184,12 @@ def _backward_reaches(ledger: Ledger, phase: int) -> Callable[..., None]:
 
 
 @contextlib.contextmanager
-def _attention(plan: Following, ledger: Ledger) -> Iterator[None]:
-    if plan.on_cuda:
-        with CudaManners(ledger):
-            yield
-    elif plan.attention == "math":
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    else:
+def _kernels(plan: Following, ledger: Ledger) -> Iterator[None]:
+    """What is computed in another way than the tensors' own device would."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(WithoutValues())
+        if plan.on_cuda:
+            stack.enter_context(CudaManners(ledger))
+        elif plan.attention == "math":
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         yield

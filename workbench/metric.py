@@ -282,7 +282,7 @@ COLUMNS: tuple[Metric, ...] = (
         "lower",
         "s",
         "seconds",
-        "Training steps only: no loading, no evaluation.",
+        "Training steps, and what a method samples before them to learn from: no loading, no evaluation.",
         "cost to train",
     ),
     Metric(
@@ -404,6 +404,10 @@ COLUMNS: tuple[Metric, ...] = (
         "cost to serve",
     ),
 )
+
+
+# Where every run keeps its weights at full width, these say the same of all.
+OF_FEW_BITS = ("stored_weight_bytes", "weight_bits")
 
 
 def metric(name: str) -> Metric:

@@ -14,19 +14,17 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from trl import (
-    DPOConfig,
-    DPOTrainer,
-    GRPOConfig,
-    GRPOTrainer,
-    KTOConfig,
-    KTOTrainer,
-    RewardConfig,
-    RewardTrainer,
-    RLOOConfig,
-    RLOOTrainer,
-)
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.kto_config import KTOConfig
+from trl.trainer.kto_trainer import KTOTrainer
+from trl.trainer.reward_config import RewardConfig
+from trl.trainer.reward_trainer import RewardTrainer
+from trl.trainer.rloo_config import RLOOConfig
+from trl.trainer.rloo_trainer import RLOOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from workbench import checkers, evaluate, generating, saving
@@ -37,7 +35,7 @@ from workbench.task import Encoded
 from workbench.templates import end_ids, transcript
 
 REFERENCE = "ref"  # TRL's name for the adapter that stays as it was
-PLAIN = {"gradient_checkpointing": False}
+PLAIN: dict[str, Any] = {"gradient_checkpointing": False}
 SCORED_AT_ONCE = 32
 
 
@@ -52,7 +50,7 @@ class _OnTrl(Watched):
 
     def freeze_reference(self) -> None:
         """Only the run's own adapter is trained, and stands in a checkpoint."""
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.model.named_parameters():  # type: ignore[union-attr]
             if f".{REFERENCE}." in name:
                 parameter.requires_grad_(False)
 
@@ -292,6 +290,10 @@ def score_texts(model: Any, texts: Sequence[Sequence[int]], job: Job) -> list[fl
 
 class _Policy(_OnTrl):
     """What RLOO and GRPO share here: prompts and end tokens of ours, and a reference that is the stage's own start."""
+
+    temperature: float
+    generation_config: Any
+    generation_kwargs: dict[str, Any]
 
     def set_up(self, job: Job, progress: Progress) -> None:
         self.prepare(job, progress)

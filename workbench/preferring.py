@@ -82,7 +82,7 @@ def writing_live(live: Live) -> Live:
     """As the task `generation` writes."""
     from workbench.tasks.preference import writing
 
-    return replace(live, options=writing(live.options))
+    return replace(live, options=writing(live.options))  # type: ignore[arg-type]
 
 
 def validate(live: Live, rows: Sequence[Encoded]) -> list[Outcome]:

@@ -279,12 +279,19 @@ def _kinds(model: Any) -> frozenset[str]:
 
 def _key(config: Any, task: str) -> str:
     """Changes with the architecture, the libraries, the methods' own files and what they stand on."""
-    versions = [importlib.metadata.version(name) for name in ("torch", "transformers", "peft")]
+    versions = [_version(name) for name in ("torch", "transformers", "peft", "bitsandbytes", "torchao")]
     digest = hashlib.sha256(f"{task} {versions}".encode())
     digest.update(json.dumps(config.to_dict(), sort_keys=True, default=str).encode())
     for path in _sources():
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _sources() -> Iterator[Path]:

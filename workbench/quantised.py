@@ -91,7 +91,9 @@ def _apart(model: Any) -> set[int]:
 def _bits(model: Any) -> float | None:
     bits = weights = 0
     for _, weight in _torchao.rounded_weights(model):
-        bits += weight.numel() * _torchao.bits_of(weight) + weight.scale.numel() * weight.scale.element_size() * 8
+        bits += (
+            weight.numel() * _torchao.bits_of(weight) + weight.scale.numel() * weight.scale.element_size() * 8
+        )
         weights += weight.numel()
     if _bitsandbytes.is_stored_in_bits(model):
         for _, layer in _bitsandbytes.stored_layers(model):
@@ -217,4 +219,3 @@ def plain_base_or(plan: Plan, base: Any, load: Callable[[], Any]) -> tuple[Any, 
     except torch.cuda.OutOfMemoryError:
         note = "The base at full width has no room on this GPU: latency and size are compared with the base as it is stored."
         return base, (note,)
-

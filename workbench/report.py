@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from workbench.compare import Comparison, Row
-from workbench.metric import COLUMNS, Metric, metric
+from workbench.metric import COLUMNS, OF_FEW_BITS, Metric, metric
 from workbench.statistics import Interval
 
 PRINTED = (
@@ -35,6 +35,7 @@ PRINTED = (
     "token_ms",
     "merged_latency_ratio",
     "adapter_bytes",
+    *OF_FEW_BITS,
 )
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -148,6 +149,8 @@ def _all(comparison: Comparison) -> Sequence[Row]:
 
 def _columns(comparison: Comparison) -> list[str]:
     present = {name for row in _all(comparison) for name in row.cells}
+    if "weight_bits" not in present:
+        present -= set(OF_FEW_BITS)
     return [name for name in PRINTED if name in present]
 
 

@@ -1,5 +1,7 @@
-"""The stage before training of methods that make their own rows: the base model samples answers, which are kept in the
-run's folder, so that a resumed run trains on the same ones."""
+"""The stage before training of methods that make their own rows: the base model samples answers to learn from.
+
+They are kept in the run's folder, so that a resumed run trains on the same ones.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from workbench.task import Live, Row
 
 if TYPE_CHECKING:
     from workbench.build import Plan
+    from workbench.progress import Progress
 
 ROWS, FACTS = "rows.jsonl", "sampling.json"
 QUESTION = ("prompt", "messages", "kind")
@@ -43,6 +46,7 @@ class Stage:
     counts: Mapping[str, int]
     seconds: float
     start: Mapping[str, float]
+    peak_memory_bytes: int | None = None
 
     @property
     def note(self) -> str:
@@ -92,11 +96,13 @@ def _make(
     rows = plan.prepared.rows["train"]
     given = list(rows) if method.reads_answers else questions(rows)
     assert method.make_rows is not None
+    forget_gpu_peak(plan.device)
     made = method.make_rows(live, given, plan.options, plan.context, told)
     seconds = time.monotonic() - begun
     if not made:
         raise ValueError(f"{method.title} made no rows to train on from {len(rows):,} prompts")
-    return Stage(made, counts, seconds, numbers(plan, base, tick))
+    peak = gpu_peak(plan.device)
+    return Stage(made, counts, seconds, numbers(plan, base, tick), peak)
 
 
 def numbers(plan: Plan, model: Any, tick: Callable[[], object]) -> dict[str, float]:
@@ -115,6 +121,54 @@ def measured(
         return {}
     start = stage.start if stage else {}
     return {"metrics": numbers(plan, model, tick) | {f"{k}_start": v for k, v in start.items()}}
+
+
+def records(stage: Stage, progress: Progress, peak: int | None) -> tuple[dict[str, Any], ...]:
+    """What Result.stages says: first the sampling, then the training on what came of it."""
+    shared = {"best_step": None, "metrics": dict(stage.start)}
+    first = {
+        "name": "sample",
+        "title": "Sampling",
+        "sentence": "The base model answers the prompts itself.",
+        "seconds": stage.seconds,
+        "peak_memory_bytes": stage.peak_memory_bytes,
+        "steps": 0,
+        "samples": stage.counts.get("done", 0),
+    }
+    second = {
+        "name": "train",
+        "title": "Training",
+        "sentence": "What was kept of these answers is learnt.",
+        "seconds": progress.seconds,
+        "peak_memory_bytes": peak,
+        "steps": progress.step,
+        "samples": progress.samples,
+        "best_step": progress.best_step,
+        "metrics": {},
+    }
+    return {**shared, **first}, second
+
+
+def highest(stage: Stage | None, peak: int | None) -> int | None:
+    """Of both, where both are known."""
+    sampling = stage.peak_memory_bytes if stage else None
+    return max((size for size in (sampling, peak) if size is not None), default=None)
+
+
+def forget_gpu_peak(device: str) -> None:
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+
+def gpu_peak(device: str) -> int | None:
+    """Bytes, where an allocator has counted them."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return int(torch.cuda.max_memory_allocated())
 
 
 def questions(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -205,7 +259,12 @@ def _keep(folder: Path, stage: Stage) -> None:
     """The rows first, the facts last: they say that the rows are whole."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps(row) + "\n" for row in stage.rows)
-    facts = {"counts": dict(stage.counts), "seconds": stage.seconds, "start": dict(stage.start)}
+    facts = {
+        "counts": dict(stage.counts),
+        "seconds": stage.seconds,
+        "start": dict(stage.start),
+        "peak_memory_bytes": stage.peak_memory_bytes,
+    }
     for name, text in ((ROWS, "".join(lines)), (FACTS, json.dumps(facts))):
         part = folder / f".{name}"
         part.write_text(text, encoding="utf-8")

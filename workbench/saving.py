@@ -10,7 +10,7 @@ import contextlib
 import copy
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,7 +238,11 @@ def _unwrap_heads(model: Any) -> None:
 def plain(model: Any) -> Any:
     """The result as a model that further methods can be applied to: PEFT adapters folded in, ours kept as parts, rounded
     weights as plain ones."""
-    return _torchao.widen(merge(model, in_place=True))
+    model = _torchao.widen(merge(model, in_place=True))
+    for module in model.modules():
+        if hasattr(module, "workbench_enabled"):  # from here on it is the base's: no method is off without it
+            module.workbench_of_base = True
+    return model
 
 
 @contextlib.contextmanager
@@ -312,7 +316,8 @@ def _tensors(model: Any, original: Mapping[str, torch.Tensor]) -> Iterator[None]
 @contextlib.contextmanager
 def _switched_off(model: Any) -> Iterator[None]:
     """Our own modules, and torchao's imitation of rounding."""
-    switches = [(m, "workbench_enabled") for m in model.modules() if hasattr(m, "workbench_enabled")]
+    own = [m for m in model.modules() if not getattr(m, "workbench_of_base", False)]
+    switches = [(m, "workbench_enabled") for m in own if hasattr(m, "workbench_enabled")]
     switches += [(m, "enabled") for m in _torchao.imitators(model)]
     for module, name in switches:
         setattr(module, name, False)

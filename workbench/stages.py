@@ -67,7 +67,8 @@ def steps(stages: Sequence[Stage], total: int) -> list[int]:
         raise ValueError(
             f"a budget of {total} steps can't be divided among {len(stages)} stages: give at least one step each"
         )
-    ends, before = [], 0.0
+    ends: list[int] = []
+    before = 0.0
     for number, stage in enumerate(stages):
         before += stage.share
         least = (ends[-1] if ends else 0) + 1

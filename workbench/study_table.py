@@ -56,7 +56,7 @@ class StudyRow:
     general_perplexity: Interval | None = None
     forgetting: Interval | None = None
     ways: Mapping[tuple[str, str], tuple[tuple[int, Interval], ...]] = field(default_factory=dict)
-    way: str = ""
+    way: tuple[str, ...] = ()
     last: bool = True
 
 
@@ -160,7 +160,7 @@ class _Chain:
             general_perplexity=_interval(perplexity),
             forgetting=_interval([math.log(value / general) for value in known]) if general else None,
             ways={(one.key, one.metric): self._way(finished, one) for one in self.columns},
-            way=" → ".join(dict.fromkeys(run.label for run in (*reversed(self.ancestors(runs[0])), runs[0]))),
+            way=tuple(run.label for run in (*reversed(self.ancestors(runs[0])), runs[0])),
             last=not any(
                 base is not None and base.id in {run.id for run in runs} for base in self.base.values()
             ),
@@ -207,8 +207,7 @@ class _Chain:
         found = [
             change
             for one in self.columns
-            if metric(one.metric).format == "share"
-            and (change := self._change(run, one)) is not None
+            if metric(one.metric).format == "share" and (change := self._change(run, one)) is not None
         ]
         return sum(found) / len(found) if found else None
 
@@ -253,7 +252,7 @@ def sources_table(store: Store, study: Study) -> StudyTable:
         latest = {run.spec.seed: run for run in group if run.state == "finished"}
         cells = {}
         for title in titles:
-            cell = _interval([scored[run.id].get(title, {}).get(name) for run in latest.values()])
+            cell = _interval([scored[run.id].get(title) for run in latest.values()])
             if cell is not None:
                 cells[title, name] = cell
         rows.append(
@@ -277,9 +276,9 @@ def sources_table(store: Store, study: Study) -> StudyTable:
     return StudyTable(study, tuple(Column(title, title, name) for title in titles), tuple(rows))
 
 
-def scores_by_source(store: Store, run: Run) -> dict[str, dict[str, float]]:
-    """A finished run's scores on the test rows of each data set of a mix, from its kept outcomes; {} where rows have no
-    source, or the files are gone."""
+def scores_by_source(store: Store, run: Run) -> dict[str, float]:
+    """A finished run's mean score on the test rows of each data set of a mix, from its kept outcomes; {} where rows have no
+    source, or the files are gone. It is the mean over rows, as the verdicts take it."""
     setting = run.spec.setting
     try:
         rows = _lines(store.data_folder(setting.data.fingerprint) / "test.jsonl")
@@ -287,13 +286,14 @@ def scores_by_source(store: Store, run: Run) -> dict[str, dict[str, float]]:
     except FileNotFoundError:
         return {}
     task = registry.task(setting.task)
-    options = task.options.from_dict(setting.task_options)
-    groups: dict[str, list[dict[str, Any]]] = {}
+    marks = task.marks(outcomes, task.options.from_dict(setting.task_options))
+    sign = 1.0 if metric(judged_by(setting)).better == "higher" else -1.0
+    groups: dict[str, list[float]] = {}
     # A task may score only the first rows of the test part.
-    for row, scored in zip(rows, outcomes):
+    for row, mark in zip(rows, marks):
         if SOURCE in row:
-            groups.setdefault(str(row[SOURCE]), []).append(scored)
-    return {title: task.score(group, setting.data.labels, options) for title, group in groups.items()}
+            groups.setdefault(str(row[SOURCE]), []).append(sign * mark)
+    return {title: sum(group) / len(group) for title, group in groups.items()}
 
 
 def lines(found: StudyTable, column: Column) -> list[Line]:
@@ -302,6 +302,7 @@ def lines(found: StudyTable, column: Column) -> list[Line]:
     start = found.start.get((column.key, column.metric))
     drawn = []
     places: dict[str, int] = {}
+    labels = _short_labels([row for row in found.rows if row.last])
     for end in (row for row in found.rows if row.last):
         points = list(end.ways.get((column.key, column.metric), ()))
         if not points:
@@ -314,7 +315,7 @@ def lines(found: StudyTable, column: Column) -> list[Line]:
         drawn.append(
             Line(
                 key=end.key,
-                label=end.way or end.label,
+                label=labels[end.key],
                 family=family,
                 x=tuple(float(hop) for hop, _ in points),
                 y=tuple(cell.mean for _, cell in points),
@@ -325,6 +326,23 @@ def lines(found: StudyTable, column: Column) -> list[Line]:
             )
         )
     return drawn
+
+
+def _short_labels(ends: Sequence[StudyRow]) -> dict[str, str]:
+    """What tells the ways apart: their methods where these differ, with the hop where they end at several."""
+    longest = max((len(end.way) for end in ends), default=0)
+    differ = [
+        place
+        for place in range(longest)
+        if len({end.way[place] if place < len(end.way) else None for end in ends}) > 1
+    ]
+    several = len({end.hop for end in ends}) > 1
+    labels = {}
+    for end in ends:
+        words = dict.fromkeys(end.way[place] for place in differ if place < len(end.way))
+        label = " → ".join(words) or end.label
+        labels[end.key] = f"{end.hop_title}: {label}" if several else label
+    return labels
 
 
 def _columns(parts: Sequence[Part]) -> list[Column]:

@@ -149,7 +149,7 @@ def _run(
         total_parameters=built.counts.total,
         base_parameters=built.counts.base,
         process_peak_bytes=fitted.process_peak,
-        train_seconds=progress.seconds,
+        train_seconds=progress.seconds + (stage.seconds if stage else 0.0),
         total_seconds=fitted.earlier_seconds + time.monotonic() - job.begun,
         steps=progress.step,
         samples_seen=progress.samples,
@@ -157,6 +157,10 @@ def _run(
         trained_tokens=progress.trained_tokens,
         sampled_tokens=stage.counts.get("sampled_tokens") if stage else None,
         sampling_seconds=stage.seconds if stage else None,
+        stages=sampling_stage.records(stage, progress, measured.peak_memory_bytes)
+        if stage
+        else measured.stages,
+        peak_memory_bytes=sampling_stage.highest(stage, measured.peak_memory_bytes),
         samples_per_second=progress.samples / progress.seconds,
         tokens_per_second=progress.tokens / progress.seconds,
         best_step=progress.best_step,

@@ -52,6 +52,13 @@ def test_completions_may_come_again_where_the_columns_say_what_they_are(guess):
     assert guess(few) == ("generation", "certain")
 
 
+def test_pairs_of_answers_are_a_preference_and_text_files_are_read_as_such(guess, tmp_path):
+    pairs = rows(prompt=lambda i: f"Ask {i}", chosen=lambda i: f"Good {i}.", rejected=lambda i: f"Bad {i}.")
+    assert guess(pairs)[0] == "preference"
+    (tmp_path / "notes.txt").write_text("One long text.")
+    assert guess_task_of(str(tmp_path / "notes.txt"))["task"] == "language_modelling"
+
+
 def test_nothing_speaks_for_a_task(guess, tmp_path):
     assert guess(rows(note=lambda i: f"a note of its own, {i}")) is None
     assert guess_task_of(str(tmp_path / "no such file.csv")) is None

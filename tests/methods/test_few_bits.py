@@ -21,7 +21,9 @@ SCHEMES = {"int8": 8, "int8-int4": 4, "int4": 4, "int2": 2}
 # -- qlora -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{"bits": "fp4", "double_quant": False}, {"bits": "int8"}, {"tuner": "dora"}])
+@pytest.mark.parametrize(
+    "options", [{"bits": "fp4", "double_quant": False}, {"bits": "int8"}, {"tuner": "dora"}]
+)
 def test_qlora_keeps_the_contract_in_its_other_forms(options, tmp_path):
     found = contract.trial(QLORA, "qwen2", **options)
     # Inputs of 8-bit layers are rounded too, which no folded model imitates.
@@ -120,6 +122,20 @@ def test_stored_layers_can_be_trained_after_they_have_answered():
     assert all(grad is not None and grad.abs().sum() > 0 for grad in grads)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("bits", ["nf4", "int8"])
+def test_answers_do_not_depend_on_what_precision_came_first(bits):
+    """bitsandbytes' own layers go on in the precision of the first input, and round their bias to it."""
+    model = _bitsandbytes.store_in_bits(tiny_model("bert"), bits, double=True)
+    biases = {n: p.clone() for n, p in model.named_parameters() if n.endswith("bias")}
+    wide = contract.logits(copy.deepcopy(model))
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = contract.logits(model).float()
+    assert torch.equal(contract.logits(model), wide)
+    assert 0 < float((narrow - wide).abs().max()) < 0.05
+    assert all(torch.equal(dict(model.named_parameters())[name], bias) for name, bias in biases.items())
+
+
 def test_a_tuner_keeps_its_own_defaults_but_takes_what_is_asked():
     tuner, own = qlora._tuner(QLORA.options(tuner="vera"))
     assert own == tuner.options()
@@ -143,7 +159,9 @@ def test_what_does_not_go_together_is_refused(options, sentence):
 # -- qat and ptq -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{"scheme": name} for name in SCHEMES] + [{"scheme": "int4", "train": "lora"}])
+@pytest.mark.parametrize(
+    "options", [{"scheme": name} for name in SCHEMES] + [{"scheme": "int4", "train": "lora"}]
+)
 def test_qat_keeps_the_contract_in_its_other_forms(options, tmp_path):
     found = contract.trial(QAT, "qwen2", **options)
     # Inputs that are rounded to 8 bits fall on another side of a step when padding changes their last digit.
@@ -203,7 +221,9 @@ def test_gpt2_is_refused_before_it_is_trained(method):
 @pytest.mark.parametrize("bits", [8, 4, 2])
 def test_numbers_are_packed_and_come_back(bits):
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    numbers = torch.randint(low, high + 1, (7, 13), dtype=torch.int8, generator=torch.Generator().manual_seed(0))
+    numbers = torch.randint(
+        low, high + 1, (7, 13), dtype=torch.int8, generator=torch.Generator().manual_seed(0)
+    )
     packed = _torchao.pack(numbers, bits)
     assert packed.numel() == -(-numbers.numel() * bits // 8)
     assert torch.equal(_torchao.unpack(packed, bits, numbers.numel()).reshape(7, 13), numbers)

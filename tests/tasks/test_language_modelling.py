@@ -35,7 +35,10 @@ def test_the_window_is_no_wider_than_the_model():
 
 
 def test_scores_are_sums_over_all_texts():
-    outcomes = [{"nats": 6.931471805599453, "tokens": 5, "bytes": 20}, {"nats": 0.0, "tokens": 5, "bytes": 20}]
+    outcomes = [
+        {"nats": 6.931471805599453, "tokens": 5, "bytes": 20},
+        {"nats": 0.0, "tokens": 5, "bytes": 20},
+    ]
     assert TASK.score(outcomes)["bits_per_byte"] == pytest.approx(10 / 40)
     assert TASK.score(outcomes)["perplexity"] == pytest.approx(2)
     assert TASK.validation_loss(outcomes, ()) == pytest.approx(0.6931471805599453)

@@ -250,7 +250,7 @@ def test_a_card_that_cannot_be_ticked_says_why_and_stays() -> None:
     )
     drawn = cards_html([group])
     assert 'role="checkbox" aria-checked="false" aria-disabled="true"' in drawn
-    assert drawn.count("No bias terms.") == 2  # shown, and spoken
+    assert drawn.count("No bias terms.") == 3  # shown, spoken, and whole under the pointer where it is long
 
 
 def test_a_measure_without_text_has_no_line() -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from workbench import presets
+from workbench import bases, presets
 from workbench.cli.look import _pairs, find_run, headline
 from workbench.cli.printing import print_json, say
 from workbench.home import default_store
@@ -166,6 +166,7 @@ def _again(arguments: argparse.Namespace, how: str) -> int:
     runner.start()
     try:
         ids = [runner.retry(r.id) if how == "retry" else runner.resume(r.id) for r in chosen]
+        ids += bases.followers(store, ids)
         _watch(runner, store, ids)
     finally:
         runner.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,9 @@ def stored_layers(model: Any) -> Iterator[tuple[str, Any]]:
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
     return (
-        (name, module) for name, module in model.named_modules() if isinstance(module, Linear4bit | Linear8bitLt)
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, Linear4bit | Linear8bitLt)
     )
 
 
@@ -119,23 +122,12 @@ def wide_weight(layer: Any, on_meta: bool = False) -> Any:
 
 def _in_4_bits(layer: Any, kind: str, double: bool, device: str, on_meta: bool) -> Any:
     import torch
-    from bitsandbytes.nn import Linear4bit, Params4bit
+    from bitsandbytes.nn import Params4bit
 
     weight, inside, outside = _matrix(layer)
-    # On a GPU the layer's inputs are narrowed as the weights are; on a CPU autocast says how to compute.
-    narrow = torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported() else None
-    stored = Linear4bit(
-        inside,
-        outside,
-        bias=False,
-        compute_dtype=narrow,
-        compress_statistics=double,
-        quant_type=kind,
-        device="meta",
+    stored = _layer_classes()[0](
+        inside, outside, bias=False, compress_statistics=double, quant_type=kind, device="meta"
     )
-    # bitsandbytes would repack weights for faster answers on some CPUs: nothing could be trained after that, and narrow
-    # layers fail.
-    stored.support_avx512bf16_for_cpu = False
     if on_meta:
         data = torch.empty((weight.numel() // 2, 1), dtype=torch.uint8, device="meta")
         stored.weight = Params4bit(
@@ -154,10 +146,12 @@ def _in_4_bits(layer: Any, kind: str, double: bool, device: str, on_meta: bool) 
 
 def _in_8_bits(layer: Any, device: str, on_meta: bool) -> Any:
     import torch
-    from bitsandbytes.nn import Int8Params, Linear8bitLt
+    from bitsandbytes.nn import Int8Params
 
     weight, inside, outside = _matrix(layer)
-    stored = Linear8bitLt(inside, outside, bias=False, has_fp16_weights=False, threshold=6.0, device="meta")
+    stored = _layer_classes()[1](
+        inside, outside, bias=False, has_fp16_weights=False, threshold=6.0, device="meta"
+    )
     if on_meta:
         stored.weight = torch.nn.Parameter(
             torch.empty((outside, inside), dtype=torch.int8, device="meta"), requires_grad=False
@@ -167,6 +161,35 @@ def _in_8_bits(layer: Any, device: str, on_meta: bool) -> Any:
             weight.detach().contiguous(), requires_grad=False, has_fp16_weights=False
         ).to(device)
     return _finished(stored, layer, device, on_meta)
+
+
+@functools.cache
+def _layer_classes() -> tuple[Any, Any]:
+    """bitsandbytes' layers, computing as any other layer does: in autocast's precision, and with a bias that stays as it is.
+
+    Theirs keep the precision of the first input they meet for good, and narrow the bias itself to each input's.
+    """
+    import bitsandbytes
+    import torch
+
+    def narrowed(x: Any) -> Any:
+        kind = x.device.type
+        return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
+
+    class Stored4bit(bitsandbytes.nn.Linear4bit):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            found = bitsandbytes.matmul_4bit(narrowed(x), self.weight, quant_state=self.weight.quant_state)
+            return found if self.bias is None else found + self.bias.to(found.dtype)
+
+    class Stored8bit(bitsandbytes.nn.Linear8bitLt):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            self.state.is_training = self.training
+            if self.weight.CB is not None:
+                self.init_8bit_state()
+            found = bitsandbytes.matmul(narrowed(x), self.weight, state=self.state)
+            return found if self.bias is None else found + self.bias.to(found.dtype)
+
+    return Stored4bit, Stored8bit
 
 
 def _matrix(layer: Any) -> tuple[Any, int, int]:
@@ -179,7 +202,9 @@ def _matrix(layer: Any) -> tuple[Any, int, int]:
 
 def _finished(stored: Any, layer: Any, device: str, on_meta: bool) -> Any:
     if layer.bias is not None:
-        stored.bias = layer.bias if on_meta else type(layer.bias)(layer.bias.detach().to(device), requires_grad=False)
+        stored.bias = (
+            layer.bias if on_meta else type(layer.bias)(layer.bias.detach().to(device), requires_grad=False)
+        )
     return stored.train(layer.training)
 
 

@@ -106,7 +106,9 @@ def notes(model: Any, options: FewBitsOptions) -> tuple[str, ...]:
         other = {width: size for width, size in groups(model, options).items() if size != options.group_size}
         for width, size in sorted(other.items()):
             got = f"groups of {size}" if size else "one scale for each row"
-            found.append(f"A group_size of {options.group_size} does not divide the layers of width {width}: they have {got}.")
+            found.append(
+                f"A group_size of {options.group_size} does not divide the layers of width {width}: they have {got}."
+            )
     if mixture_names(model):
         found.append("The experts of this mixture are no linear layers and stay as wide as they were.")
     return tuple(found)
@@ -147,9 +149,9 @@ def _layers(model: Any) -> Mapping[str, Any]:
     other = [name for name, layer in layers.items() if not isinstance(layer, nn.Linear)]
     if other or not layers:
         kind = plain_base(model).config.model_type
-        what = f"its {type(layers[other[0]]).__name__} layers" if other else "its layers"
+        what = f"the {type(layers[other[0]]).__name__} layers" if other else "the layers"
         raise Unsuitable(
-            f"torchao rounds plain linear layers, and {what} of a {kind} model are none:"
+            f"torchao rounds plain linear layers, and {what} of a {kind} model are none of these:"
             " choose a Llama, Qwen or BERT type model"
         )
     return layers

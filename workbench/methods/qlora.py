@@ -50,7 +50,9 @@ class QloraOptions(LowRankOptions):
         choices=("nf4", "fp4", "int8"),
     )
     double_quant: bool = option(
-        True, "Keep the scales in 8 bits too: 0.37 bits less for each weight. With 4 bits only.", advanced=True
+        True,
+        "Keep the scales in 8 bits too: 0.37 bits less for each weight. With 4 bits only.",
+        advanced=True,
     )
     tuner: str = option(
         "lora",
@@ -62,7 +64,9 @@ class QloraOptions(LowRankOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tuner == "dora" and self.bits == "int8":  # PEFT reads the scales away that its own layer needs later
+        if (
+            self.tuner == "dora" and self.bits == "int8"
+        ):  # PEFT reads the scales away that its own layer needs later
             raise ValueError("tuner dora needs bits nf4 or fp4, not int8: DoRA does not work on 8-bit layers")
         if self.tuner != "lora":
             _tuner(self)
@@ -106,7 +110,9 @@ def notes(model: nn.Module, options: QloraOptions) -> tuple[str, ...]:
     found = []
     if odd := odd_widths(model):
         which = ", ".join(map(str, odd))
-        found.append(f"Layers of width {which} stay at full width: 4-bit weights come in rows that 32 divides.")
+        found.append(
+            f"Layers of width {which} stay at full width: 4-bit weights come in rows that 32 divides."
+        )
     if mixture_names(model):
         found.append("The experts of this mixture are no linear layers and stay as wide as they were.")
     return tuple(found)

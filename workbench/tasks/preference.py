@@ -152,7 +152,7 @@ def encode(
         given = [{**row, "completion": row[answer]} for row in rows]
         return generation.encode(tokenizer, given, labels, max_length, asked, room)
 
-    found = []
+    found: list[Encoded] = []
     for chosen, rejected in zip(laid_out("chosen"), laid_out("rejected")):
         # A prompt that was cut for the longer answer is the same for the shorter one.
         most = min(_prompt_tokens(chosen), _prompt_tokens(rejected))

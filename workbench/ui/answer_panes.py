@@ -21,7 +21,7 @@ def text_body(answer: Answer, base: str | None, *, differences: bool) -> Markup:
     notes: list[str | Markup] = []
     if not text.strip():
         body = Markup('<p class="wb-two wb-small">An empty answer: it ended at once.</p>')
-    elif base is None or not differences:
+    elif base is None or not differences or answer.get("stopped"):
         body = _paragraph(text)
     elif " ".join(text.split()) == " ".join(base.split()):
         body = _paragraph(text)

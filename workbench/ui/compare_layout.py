@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from workbench.compare import Comparison
-from workbench.ui import example_explorer, inside_panel, shown
+from workbench.ui import example_explorer, inside_panel, shown, study_view
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.parts import button, empty_state, page_title
 from workbench.ui.table import sortable_table
@@ -51,6 +51,7 @@ def draw() -> dict[str, Any]:
         with gr.Row(elem_classes="wb-compare-plots"):
             _draw_scatter(p)
             _draw_learning(p)
+        study_view.draw(p)
         _draw_sizes(p)
         with gr.Column(elem_classes="wb-card wb-detail-card"):
             with gr.Row(elem_classes="wb-card-head"):

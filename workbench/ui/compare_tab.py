@@ -13,7 +13,7 @@ from workbench.compare import Comparison
 from workbench.curves import XAxis, scatter_points, seed_lines
 from workbench.more_runs import more_seeds
 from workbench.result import ACTIVE_STATES, FINAL_STATES, Run
-from workbench.ui import example_explorer, inside_panel, shown
+from workbench.ui import example_explorer, inside_panel, shown, study_view
 from workbench.ui.compare_layout import GRID, TABLE, draw, table_title, title
 from workbench.ui.comparison_columns import column_choices, kept_columns, plain_grid, usual_columns
 from workbench.ui.comparison_table import comparison_table
@@ -86,6 +86,7 @@ class _Handlers:
         chosen = setting_of(self.context, setting_id, owner)
         sizes = learning_curve.related(store, chosen, owner) if chosen else []
         seen = [shown.fingerprint(store, one, owner) for one in (chosen, *sizes)]
+        seen.append(study_view.signature(store, chosen, owner))
         signature = f"{chosen} {len(store.settings(owner))} {' '.join(seen)}"
         new: dict[str, Any] = dict.fromkeys(_PARTS, gr.skip())
         if signature == drawn:
@@ -302,6 +303,7 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     p["x"].change(h.redraw_learning, [setting, p["x"]], [p["learning"], p["learning_table"]], **QUIET)
     example_explorer.wire(context, p)
     inside_panel.wire(context, p)
+    study_view.wire(context, p)
     p["detail_run"].input(h.show_detail, p["detail_run"], p["detail"], **QUIET)
     p["code"].click(show_code, p["code_open"], [p["code_box"], p["code_open"]], **QUIET)
     outputs = [context.timer, p["every"], p["verdicts"]]

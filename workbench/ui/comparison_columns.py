@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from workbench import registry
 from workbench.compare import Comparison, Row
-from workbench.metric import metric
+from workbench.metric import OF_FEW_BITS, metric
 from workbench.statistics import Interval
 from workbench.ui.parts import format_score, format_value, scale_axis, term
 from workbench.ui.shown import head_of, is_share, plain_figure, times, yardstick_of, yardstick_words
@@ -27,6 +27,7 @@ MEASURED: Mapping[str, tuple[str, ...]] = {
         "latency_ratio",
         "merged_latency_ratio",
         "adapter_bytes",
+        *OF_FEW_BITS,
     ),
 }
 # Read rarely: together with the others they would not fit on a screen. The reader may add them.
@@ -50,7 +51,9 @@ def offered_columns(comparison: Comparison) -> dict[str, str]:
     pairs = [(name, GROUPS[0]) for name in task.metrics if name != comparison.metric]
     pairs += [(name, group) for group, names in MEASURED.items() for name in names]
     rows = (*comparison.rows, *comparison.references)
-    return {name: group for name, group in pairs if any(name in row.cells for row in rows)}
+    present = {name for row in rows for name in row.cells}
+    present -= set() if "weight_bits" in present else set(OF_FEW_BITS)
+    return {name: group for name, group in pairs if name in present}
 
 
 def usual_columns(comparison: Comparison) -> list[str]:

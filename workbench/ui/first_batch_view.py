@@ -85,7 +85,8 @@ def _working(plan: Plan) -> Markup:
 
 
 def batch_note(batch: Mapping[str, Any]) -> str:
-    return f"{_counted(batch['count'], 'row')}, {_counted(batch['tokens'], 'token')}, {batch['learnt']:,} of them learnt"
+    learnt = f"{batch['learnt']:,} of them learnt" if batch["learnt"] else "one label each"
+    return f"{_counted(batch['count'], 'row')}, {_counted(batch['tokens'], 'token')}, {learnt}"
 
 
 def _counted(number: int, noun: str) -> str:

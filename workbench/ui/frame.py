@@ -87,6 +87,8 @@ def model_title(ref: str) -> str:
     titles: Mapping[str, str] = {card.ref: card.title for card in embedded()}
     if ref.startswith("run:"):
         return f"run {ref[4:10]}"
+    if ref.startswith("best:"):
+        return f"the best of {ref.count('+') + 1} runs"
     return titles.get(ref) or data_title(ref)
 
 

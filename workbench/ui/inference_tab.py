@@ -227,10 +227,10 @@ class _Handlers:
             # One model that can't answer must not take the others' answers away.
             return {**silence, "live": None, "reason": sentence_of(error)}
         said = found.get("text")
+        if asking.stopped.is_set() and found.get("ended") is False:
+            return {**found, "stopped": True}
         if said is not None and known.right:
             found |= {"judged": shown.judged_by(setting), "score": score_text(setting, said, known)}
-        if asking.stopped.is_set() and found.get("ended") is False:
-            found["stopped"] = True
         return found
 
     @say_errors

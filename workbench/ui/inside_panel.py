@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from workbench import inside_words, registry
+from workbench import inside_words
 from workbench.curves import family_of
 from workbench.inside_words import Document
 from workbench.metric import metric
@@ -212,7 +212,7 @@ class _Handlers:
     def _finished(self, setting_id: str | None, request: gr.Request) -> list[Run]:
         _, runs = shown.setting_and_runs(self.context, setting_id, owner_of(request))
         done = [run for run in runs if run.state == "finished"]
-        return sorted(done, key=lambda run: -(shown.score_of(run) or 0))
+        return sorted(done, key=shown.place_of)
 
     def _ask(self, run: Run) -> Iterator[float | None]:
         """Look into a run in the background; yields how far that is. What can't be looked into says so itself."""
@@ -270,7 +270,7 @@ class _Handlers:
         pairs = [(found, one) for found, one in pairs if inside_words.body_matrices(found)]
         lines = energy_lines([(found, family_of(one.spec.choice.method)) for found, one in pairs])
         scores = {one.id: shown.score_of(one) for one in shown_runs}
-        score = metric(registry.task(run.spec.setting.task).best_metric).title
+        score = metric(shown.judged_by(run.spec.setting)).title
         ordered = sorted(
             (found for found, _ in pairs), key=lambda d: -(inside_words.nominal_rank(d) or 10**9)
         )

@@ -21,6 +21,8 @@ from workbench.ui.plan import Plan, entry_of, method_of, repeated
 DECADES = 5
 """Bars of trained shares run from 0.001 % to 100 %."""
 COUNTING = "counting…"
+UNFOLDED = 9
+"""Cards shown of a family that has no well-known method."""
 Counts = Mapping[str, Mapping[str, Any] | None]
 """By key of a choice: the estimate's row, or None while nobody knows."""
 Reasons = Mapping[str, str | None]
@@ -55,7 +57,9 @@ def card_groups(plan: Plan, reasons: Reasons | None, counts: Counts, words: str 
             keys = [method.name, *(e["key"] for e in repeated(plan) if e["method"] == method.name)]
             cards = [_card(plan, method, key, reasons, counts.get(key)) for key in keys]
             (first if wanted or method.name in well_known.WELL_KNOWN else rest).extend(cards)
-        if not first or len(rest) == 1:
+        if not first:
+            first, rest = rest[:UNFOLDED], rest[UNFOLDED:]
+        if len(rest) == 1:
             first, rest = [*first, *rest], []
         if first:
             groups.append(
@@ -97,7 +101,13 @@ def _card(
 def unfit_task(method: Method, task: str) -> str | None:
     if task in method.tasks:
         return None
-    return f"Made for {', '.join(method.tasks)}; your task is {task}."
+    return f"Made for {', '.join(map(task_title, method.tasks))}; your task is {task_title(task)}."
+
+
+def task_title(name: str) -> str:
+    """Within a sentence."""
+    known = registry.tasks().get(name)
+    return known.title.lower() if known else name.replace("_", " ")
 
 
 def as_sentence(reason: str | None) -> str | None:

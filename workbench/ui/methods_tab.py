@@ -86,7 +86,9 @@ def build(context: PageContext) -> Tab:
         start |= task_form.task_updates(at, plan)
         yield start | model_panel.model_updates(context, at, plan, owner)
         asking.known_modules(context.store, plan["model"], owner, plan["task"])
-        yield {at["opened"]: first, at["form_of"]: drawer.form_of(plan, first)}
+        # Once more: on a busy machine the tab may be drawn only after it was told the first time.
+        panels = task_form.task_panels(at, current_plan(plan, request))
+        yield {at["opened"]: first, at["form_of"]: drawer.form_of(plan, first), **panels}
         yield from counted(context, at, plan, first, words, request, ticks=False)
 
     outputs = [

@@ -185,13 +185,15 @@ def _badge(pane: Pane, answer: Mapping[str, Any] | None) -> Markup:
     if answer is None:
         return Markup("")
     says = answer.get("text") is not None or answer.get("label") is not None
+    if answer.get("stopped") and not says:
+        return badge("busy", "not asked")
     if pane.key == BASE or pane.key in REFERENCES:
         untrained = pane.key == BASE and not says and "text" not in answer
         return badge("busy", "untrained head" if untrained else "reference" if says else "no answer")
     if answer.get("live") is False:
         return badge("fail", "not live")
     if not says:
-        return badge("busy", "not asked") if answer.get("stopped") else badge("fail", "no answer")
+        return badge("fail", "no answer")
     return badge("ok", "live")
 
 

@@ -61,7 +61,10 @@ def wire_start(context: PageContext, at: dict[str, Any]) -> None:
         except Exception:
             yield calm
             raise
-        plan = change_plan(plan, request, lambda p: p if p["data"] or p["choices"] else from_preset(preset))
+        if not preset.chain:
+            plan = change_plan(
+                plan, request, lambda p: p if p["data"] or p["choices"] else from_preset(preset)
+            )
         yield calm | {
             context.setting_id: queued.setting_id,
             context.tabs: gr.Tabs(selected="compare"),
@@ -86,8 +89,10 @@ def _presets(context: PageContext) -> tuple[Preset, list[Preset]]:
 
 
 def _is_within(preset: Preset, limits: Limits) -> bool:
-    runs = len(preset.methods) * len(preset.seeds)
-    return runs <= limits.runs and preset.setting.get("max_length", Setting.max_length) <= limits.max_length
+    return (
+        preset.runs <= limits.runs
+        and preset.setting.get("max_length", Setting.max_length) <= limits.max_length
+    )
 
 
 def _card(name: str) -> Any:
@@ -178,8 +183,9 @@ def ready_made(presets: Sequence[Preset], busy: str = "") -> Markup:
             preset.title,
             parts.badge("warn", "needs the Hub") if preset.needs_hub else "",
             preset.description,
-            f"{data_title(str(preset.data['source']))}, {model_title(preset.model)}, {_runs(preset)}",
-            parts.button("Open in Methods", "open", preset.name),
+            f"{_data(preset)}, {model_title(preset.model)}, {_runs(preset)}",
+            # A plan is one comparison: a chain can be run, not opened as one.
+            "" if preset.chain else parts.button("Open in Methods", "open", preset.name),
             parts.badge("busy", "queueing")
             if busy == preset.name
             else parts.button("Run", "run", preset.name),
@@ -192,6 +198,13 @@ def ready_made(presets: Sequence[Preset], busy: str = "") -> Markup:
     ).format(len(presets), Markup("").join(rows))
 
 
+def _data(preset: Preset) -> str:
+    """The data of a comparison, or of each hop of a chain."""
+    of = [hop.preset for hop in preset.chain] or [preset]
+    return ", ".join(dict.fromkeys(data_title(str(one.data["source"])) for one in of))
+
+
 def _runs(preset: Preset) -> str:
     number = preset.runs
-    return f"{number} run{'' if number == 1 else 's'}"
+    hops = f"{len(preset.chain)} hops, " if preset.chain else ""
+    return f"{hops}{number} run{'' if number == 1 else 's'}"

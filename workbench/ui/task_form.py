@@ -51,12 +51,18 @@ def task_outputs(at: dict[str, Any]) -> list[Any]:
 
 def task_updates(at: dict[str, Any], plan: Plan) -> Updates:
     """Which form is shown for a plan, and what stands in it."""
-    updates: Updates = {}
+    updates = task_panels(at, plan)
     for task in tasks_with_options():
-        updates[at[f"task_{task.name}"]] = gr.Column(visible=task.name == plan["task"])
         values = plan["task_options"].get(task.name, {})
         updates |= dict(zip(at[f"task_{task.name}_fields"], form.held_by(task.options, values)))
     return updates
+
+
+def task_panels(at: dict[str, Any], plan: Plan) -> Updates:
+    """The form of the plan's task alone."""
+    return {
+        at[f"task_{task.name}"]: gr.Column(visible=task.name == plan["task"]) for task in tasks_with_options()
+    }
 
 
 def wire_task_forms(context: PageContext, at: dict[str, Any]) -> None:
