@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests import real_workers
-from tests.real_workers import until
+from tests.real_workers import page, until
 from tests.test_compare import SETTING
 from workbench import bases, machine
 from workbench.presets import MethodChoice
@@ -99,6 +99,23 @@ def test_a_waiting_run_is_overtaken_and_starts_once_its_base_has_finished(runnin
     assert runs[first].ended_at <= runs[waiting].started_at
     assert runs[waiting].ended_at <= runs[later].started_at
     assert runs[other].attempt == 1
+
+
+def test_a_chain_goes_on_when_the_page_was_killed_in_the_middle(running):
+    store = running.store
+    first = queue(store)
+    second = queue(store, bases.reference([first]), seed=1)
+    visited = page(store, "resume_counting")
+    try:
+        until(lambda: store.run(first).state == "running", 40)
+    finally:
+        visited.kill()
+        visited.wait(20)
+    assert store.run(second).state == "queued"
+    running.start("resume_counting")
+    until(lambda: store.run(second).is_final, 60)
+    assert [store.run(one).state for one in (first, second)] == ["finished", "finished"]
+    assert [store.run(one).attempt for one in (first, second)] == [1, 1]
 
 
 def test_the_hops_after_a_failed_one_fail_with_the_reason_and_follow_when_it_is_resumed(running):

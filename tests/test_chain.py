@@ -1,6 +1,7 @@
 """A chain is queued as a whole; later hops start from what earlier ones made, and are scored on what those learnt."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -146,11 +147,25 @@ def test_hops_are_scored_on_the_test_parts_of_those_before(three_hops):
     first, second, third = (store.run(one) for one in queued.run_ids)
     (record,) = store.studies()
     parts = [link.part for link in chain.links(record)]
-    assert first.result.elsewhere == {}
-    assert set(second.result.elsewhere) == {parts[0].key}
-    assert set(third.result.elsewhere) == {parts[0].key, parts[1].key}
+    assert set(first.result.elsewhere) == {parts[0].key}
+    assert set(first.result.elsewhere[parts[0].key]) == {"told_accuracy"}
+    assert set(second.result.elsewhere) == {parts[0].key, parts[1].key}
+    assert set(third.result.elsewhere) == {part.key for part in parts}
     assert 0 <= third.result.elsewhere[parts[1].key]["accuracy"] <= 1
     assert chain.tested(store, third.id).also == (parts[0], parts[1])
+
+
+def test_a_classifier_that_is_told_the_task_answers_within_its_labels(three_hops):
+    (record,) = three_hops[0].studies()
+    part = chain.links(record)[1].part
+    assert (part.own_labels, len(part.labels)) == (("cold", "warm"), 4)
+    says = [0.1, 0.6, 0.2, 0.1]  # cold, negative, positive, warm
+    outcomes = [
+        {"label": "cold", "probabilities": says},
+        {"label": "warm", "probabilities": [0.0, 0.6, 0.2, 0.2]},
+    ]
+    assert also_test._told(part, outcomes) == {"told_accuracy": 1.0}
+    assert also_test._told(replace(part, own_labels=part.labels), outcomes) == {}
 
 
 def test_a_run_outside_any_chain_keeps_its_result(store, decoder):

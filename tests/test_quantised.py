@@ -12,7 +12,7 @@ from tests.tiny import tiny_model
 from tests.training import LABELS, Heard, tiny_folder, tiny_prepared, tiny_spec
 from workbench import evaluate, inside_open, models, quantised, registry, saving
 from workbench.inside_weights import places
-from workbench.method import Unsuitable
+from workbench.method import Context, Unsuitable
 from workbench.methods import _bitsandbytes
 from workbench.spec import Budget
 from workbench.task import Live
@@ -102,7 +102,31 @@ def test_the_rounded_model_is_what_is_scored_and_saved(method, base, tmp_path):
     assert drift < 1e-5 if method == "qat" else drift > 1e-3
     assert found.forms["trained"]["accuracy"] == found.validation["accuracy"]
     assert any("Rounded for good" in note for note in found.notes)
+    assert any("groups of 24" in note for note in found.notes)
+    assert any("keeps each in a whole byte" in note for note in found.notes)
     _same_answers(tmp_path, spec)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_base_is_stored_there_and_the_optimiser_is_paged(base, tmp_path):
+    spec = tiny_spec(base, "qlora", budget=Budget("steps", 4), evaluations=1)
+    heard = Heard()
+    found = train(
+        spec, tiny_prepared(), tmp_path, emit=heard.emit, should_stop=heard.should_stop, device="cuda"
+    )
+    assert found.live
+    assert found.peak_memory_source == "cuda_allocator"
+    method = registry.method("qlora")
+    context = Context(labels=len(LABELS), device="cuda")
+    source = models.resolve(str(base))
+    model = method.put_on(
+        models.load_model(source, "classification", LABELS), method.options(), context
+    ).cuda()
+    assert all(layer.weight.is_cuda for _, layer in _bitsandbytes.stored_layers(model))
+    made = method.optimizer(model, method.options(), 1e-3, 0.0)
+    assert type(made).__name__ == "PagedAdamW8bit"
+    trained = {id(p) for group in made.param_groups for p in group["params"]}
+    assert trained == {id(p) for p in model.parameters() if p.requires_grad}
 
 
 def test_looking_inside_reads_rounded_weights_as_plain_ones_and_leaves_stored_bases_alone(base, tmp_path):

@@ -73,7 +73,7 @@ def test_changes_are_measured_on_each_runs_own_way(done):
     assert full.changes[first].low < -0.41 < full.changes[first].high
     assert lora.changes[first].mean == pytest.approx(-0.06)
     # The third hop went on from full, the better one on validation: both earlier tasks count.
-    assert head.base == "Second: best, Full fine-tuning"
+    assert head.base == "best of Second: 3 Full fine-tuning"
     assert head.backward_transfer.mean == pytest.approx((-0.46 + 0.0) / 2)
     assert found.rows[0].backward_transfer is None
     assert found.seeds == 2

@@ -6,7 +6,7 @@ be compared from hop to hop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from workbench.lease import Lease
 from workbench.result import Result, Run
 from workbench.store import Store
 from workbench.task import Live
+from workbench.train import OUTCOMES, read_outcomes
 
 GENERAL = "general"
 GENERAL_WINDOW = 256
@@ -47,6 +48,8 @@ def also_score(
         asked = _asked(run, source, trained, store, tick)
         fitting = [part for part in wanted.also if _fits(part, run)]
         elsewhere = _scores(store, asked, fitting)
+        if told := _told(wanted.own, read_outcomes(folder / OUTCOMES)):
+            elsewhere[wanted.own.key] = told
         del trained
         start: Scores = {}
         if wanted.first and registry.task(setting.task).model_class == CAUSAL:
@@ -96,7 +99,19 @@ def _score(store: Store, live: Live, part: Part) -> dict[str, float]:
     length = min(part.max_length, room or part.max_length)
     encoded = task.encode(live.tokenizer, rows, part.labels, length, options, room)
     outcomes = task.predict(replace(live, options=options), encoded)
-    return task.score(outcomes, part.labels, options)
+    return task.score(outcomes, part.labels, options) | _told(part, outcomes)
+
+
+def _told(part: Part, outcomes: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of a classifier with the labels of several hops: accuracy where it may answer with those of this part alone. It tells
+    what the trunk has forgotten from what the head no longer says."""
+    if set(part.own_labels) >= set(part.labels):
+        return {}
+    places = [place for place, label in enumerate(part.labels) if label in part.own_labels]
+    right = [
+        part.labels[max(places, key=one["probabilities"].__getitem__)] == one["label"] for one in outcomes
+    ]
+    return {"told_accuracy": sum(right) / len(right)}
 
 
 def _general(live: Live) -> dict[str, float]:

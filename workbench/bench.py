@@ -18,7 +18,7 @@ from workbench.memory_trace import Following, Memory, follow, unfollowed
 from workbench.method import Context, Method
 from workbench.models import load_config, model_from_config, quiet, resolve
 from workbench.options import Options
-from workbench.parameters import count_parameters, total_parameters
+from workbench.parameters import count_parameters
 from workbench.published import BATCH_SIZE, MODEL, NOT_OFFERED, PublishedRun, method_of, options_of
 from workbench.training_step import mark_loss
 
@@ -94,7 +94,9 @@ def _their_step(run: PublishedRun, method: Method, options: Options) -> Followin
 
         base.loss_function = marked
         ids = torch.ones((BATCH_SIZE, LONGEST), dtype=torch.long)
-        outputs = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids, num_items_in_batch=ids.numel())
+        outputs = model(
+            input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids, num_items_in_batch=ids.numel()
+        )
         return outputs["loss"], outputs
 
     def optimizer(model: Any) -> Any:
@@ -131,7 +133,11 @@ class Summary:
             f" (at most {MOST_MEDIAN:.0%}, {MOST_P90:.0%}, {MOST_SINGLE:.0%}); fitted to these runs: their longest batch of"
             f" {LONGEST} tokens, nothing else"
         )
-        return f"{found}; beyond {MOST_SINGLE:.0%} without a reason: {', '.join(self.far)}" if self.far else found
+        return (
+            f"{found}; beyond {MOST_SINGLE:.0%} without a reason: {', '.join(self.far)}"
+            if self.far
+            else found
+        )
 
 
 def summary(held: Sequence[Held]) -> Summary:

@@ -70,7 +70,12 @@ def of_gpu(gpu: GPU) -> Prices:
 
 
 def prices(
-    device: str, precision: str, threads: int | None = None, *, store: Store | None = None, cache: Path | None = None
+    device: str,
+    precision: str,
+    threads: int | None = None,
+    *,
+    store: Store | None = None,
+    cache: Path | None = None,
 ) -> Prices:
     """Those of the machine that this runs on."""
     measured = of_this_machine(device, cache=cache)
@@ -105,7 +110,8 @@ def _fitted(start: Prices, past: Sequence[Past]) -> Prices:
     factor = 1 / max(1e-12, float(np.median(shares.sum(1))))
     prior = np.sqrt(PRIOR_RUNS) * np.eye(4)
     factors, _ = nnls(np.vstack([shares, prior]), np.concatenate([np.ones(len(past)), prior.sum(0) * factor]))
-    return Prices(*(float(f) * p for f, p in zip(factors, start.values)), start.basis)
+    narrow, wide, moved, operation = (float(f) * p for f, p in zip(factors, start.values))
+    return Prices(narrow, wide, moved, operation, start.basis)
 
 
 def keep(folder: Path, values: dict[str, Any]) -> None:
@@ -123,7 +129,7 @@ def past_runs(store: Store, device: str, threads: int) -> list[Past]:
             told = json.loads((store.run_folder(run.id) / FILE).read_text(encoding="utf-8"))
             alike = (told["device"].split(":")[0], told["threads"]) == (device.split(":")[0], threads)
             if alike and run.result and run.result.steps and run.result.train_seconds:
-                found.append(Past(Counted(**told["work"]), run.result.train_seconds / run.result.steps))
+                found.append(Past(Counted(**told["usual"]), run.result.train_seconds / run.result.steps))
     return found
 
 
@@ -136,7 +142,8 @@ def of_this_machine(device: str, *, cache: Path | None = None) -> Prices:
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
     path = (cache or default_store() / "cache") / f"machine-{key}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return Prices(*json.loads(path.read_text(encoding="utf-8")), _here(device, threads))
+        narrow, wide, moved, operation = json.loads(path.read_text(encoding="utf-8"))
+        return Prices(narrow, wide, moved, operation, _here(device, threads))
     values = _timed(device)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +152,11 @@ def of_this_machine(device: str, *, cache: Path | None = None) -> Prices:
 
 
 def _here(device: str, threads: int) -> str:
-    where = "this GPU" if device.startswith("cuda") else f"this machine with {threads} thread{'s' * (threads > 1)}"
+    where = (
+        "this GPU"
+        if device.startswith("cuda")
+        else f"this machine with {threads} thread{'s' * (threads > 1)}"
+    )
     return f"a measurement of {where}"
 
 

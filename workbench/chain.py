@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench import bases, chain_presets, session
+from workbench import bases, chain_presets, optimizers, session
 from workbench.presets import Hop, Preset, plan
 from workbench.session import Submitted
 from workbench.spec import RunSpec, Setting, canonical_json
@@ -27,13 +27,15 @@ READ = "language_modelling"
 
 @dataclass(frozen=True)
 class Part:
-    """A test part that runs of a chain are scored on: whose rows, and how that hop's task asks them."""
+    """A test part that runs of a chain are scored on: whose rows, and how that hop's task asks them. `labels` are those of
+    all hops, `own_labels` the ones of this data."""
 
     title: str
     task: str
     task_options: Mapping[str, Any]
     fingerprint: str
     labels: tuple[str, ...]
+    own_labels: tuple[str, ...]
     max_length: int
     source: str
 
@@ -45,7 +47,8 @@ class Part:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Part:
-        return cls(**{**values, "labels": tuple(values["labels"])})
+        lists = {name: tuple(values[name]) for name in ("labels", "own_labels")}
+        return cls(**{**values, **lists})
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,9 @@ def submit(
 ) -> Submitted:
     """Queue every run of a chain, seed by seed. `prepared` has the data of each hop. Bad data is a ValueError, and nothing
     is queued then."""
+    for hop in preset.chain:
+        if reason := optimizers.refusal(str(hop.preset.setting.get("optimizer", Setting.optimizer))):
+            raise ValueError(f"{hop.preset.title}: {reason}")
     wanted = list(seeds or preset.seeds)
     if prepared is None:
         prepared = [session.prepare_data(store, hop.preset, progress)[0] for hop in preset.chain]
@@ -159,6 +165,7 @@ def _part(hop: Hop, prepared: Prepared, options: Mapping[str, Any]) -> Part:
         task_options=dict(options),
         fingerprint=prepared.spec.fingerprint,
         labels=prepared.spec.labels,
+        own_labels=tuple(sorted({row["label"] for row in prepared.rows["train"] if "label" in row})),
         max_length=hop.preset.setting.get("max_length", Setting.max_length),
         source=prepared.spec.source,
     )
@@ -212,16 +219,22 @@ class Tested:
     """What a run is scored on besides its own test part. `at_start` is what the model that its chain begins with is scored
     on, by one run of each chain for all: texts to read alone, since answers take long to write."""
 
-    also: tuple[Part, ...] = ()
-    at_start: tuple[Part, ...] = ()
-    first: bool = False
+    own: Part
+    also: tuple[Part, ...]
+    at_start: tuple[Part, ...]
+    first: bool
 
 
 def tested(store: Store, run_id: str) -> Tested | None:
     """None for a run that is in no chain."""
     for record in store.studies(run_id=run_id):
         if known := links(record):
-            also = tuple(known[number].part for number in known[record.hop_of(run_id)].also_test)
+            hop = known[record.hop_of(run_id)]
             first = record.runs[0][0] == run_id
-            return Tested(also, tuple(one.part for one in known if one.part.task == READ and first), first)
+            return Tested(
+                hop.part,
+                tuple(known[number].part for number in hop.also_test),
+                tuple(one.part for one in known if one.part.task == READ and first),
+                first,
+            )
     return None

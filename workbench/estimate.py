@@ -19,6 +19,7 @@ from workbench.options import Options
 from workbench.parameters import Counts, count_parameters, total_parameters
 
 if TYPE_CHECKING:
+    from workbench.costs import Training
     from workbench.store import Store
 
 # A few methods compute their start from the weights; to count them, models up to this size are built with random ones.
@@ -94,8 +95,10 @@ def estimates(
     task: str = "classification",
     labels: int = 2,
     store: Store | None = None,
+    training: Training | None = None,
 ) -> list[dict[str, Any]]:
-    """One row for each (method, options): counts, or the reason why there are none. Memory is not predicted yet."""
+    """One row for each (method, options): counts, or the reason why there are none. With `training`, what a training step
+    needs as well: that takes a second or so for each row that is new."""
     source = resolve(model, store=store, counting=True)
     registry.task(task)
     rows = []
@@ -109,7 +112,13 @@ def estimates(
             found = count(source, method, options, task=task, labels=labels, store=store)
         except Unsuitable as reason:
             row["reason"], found = str(reason), None
-        rows.append(row | _columns(found))
+        row |= _columns(found)
+        if training is not None and found is not None:
+            from workbench import costs
+
+            options = method.options.from_dict(row["options"])
+            row |= costs.columns(source, method, options, training, task=task, labels=labels, store=store)
+        rows.append(row)
     return rows
 
 

@@ -48,7 +48,7 @@ def without_values(device: str) -> Iterator[None]:
     On `meta` operations are many times cheaper to follow than on a fake `cpu`, but that is where autocast acts.
     """
     if device == "meta":
-        with mock.patch("transformers.masking_utils.is_tracing", lambda *_: True), torch.device("meta"):
+        with mock.patch("transformers.masking_utils.is_tracing", return_value=True), torch.device("meta"):
             yield
     else:
         with FakeTensorMode(allow_non_fake_inputs=True):
@@ -67,6 +67,8 @@ def replace_tensors(model: Any, device: str) -> Any:
             new: Any = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
             if isinstance(tensor, torch.nn.Parameter):
                 new = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
+                if hasattr(tensor, "quant_state"):  # stored in 4 bits: there are no scales
+                    new.quant_state = None
             known[id(tensor)] = new
         return known[id(tensor)]
 
@@ -93,21 +95,21 @@ class WithoutValues(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.sparse_coo_tensor and len(args) >= 3:
-            return _Sparse.apply(args[1], tuple(args[2]))
+            return _Sparse.apply(args[1], args[0], tuple(args[2]))
         return func(*args, **(kwargs or {}))
 
 
 class _Sparse(torch.autograd.Function):
-    """A matrix of a few places: takes no room of its own, and its gradient is one number for each place."""
+    """A matrix of a few places: keeps its numbers and where they stand, and its gradient is one number for each."""
 
     @staticmethod
-    def forward(ctx: Any, values: Any, shape: tuple[int, ...]) -> Any:
-        ctx.values = values.shape
+    def forward(ctx: Any, values: Any, places: Any, shape: tuple[int, ...]) -> Any:
+        ctx.save_for_backward(values, places.long())
         return values.new_empty(1).expand(shape)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
-        return grad.new_empty(ctx.values), None
+        return grad.new_empty(ctx.saved_tensors[0].shape), None, None
 
 
 class CudaManners(TorchFunctionMode):
@@ -125,7 +127,9 @@ class CudaManners(TorchFunctionMode):
             args = tuple(_wide(part) for part in args)
         return func(*args, **kwargs)
 
-    def _attend(self, query: Any, key: Any, value: Any, attn_mask: Any = None, *rest: Any, **named: Any) -> Any:
+    def _attend(
+        self, query: Any, key: Any, value: Any, attn_mask: Any = None, *rest: Any, **named: Any
+    ) -> Any:
         if torch.is_autocast_enabled("cpu"):
             narrow = torch.get_autocast_dtype("cpu")
             query, key, value = (t.to(narrow) for t in (query, key, value))

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
-
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from workbench.measure import TensorTracker
@@ -107,14 +106,14 @@ class Ledger(TensorTracker):
             self._kinds[number] = kind
         return found
 
-    def states_of(self, optimizer: Any) -> None:
-        """What the optimiser keeps from step to step."""
-        found = [t for t in tree_iter(dict(optimizer.state)) if isinstance(t, torch.Tensor)]
-        for tensor in found:
-            self._see(tensor)
-        own = [t for group in optimizer.param_groups for t in group["params"]]
-        places = {t.untyped_storage()._cdata for t in own}
-        self.states = self.are([t for t in found if t.untyped_storage()._cdata not in places], "optimizer")
+    @property
+    def made(self) -> int:
+        """How many storages were made so far."""
+        return len(self._sizes)
+
+    def last_from(self, made: int) -> None:
+        """What was made since then and is still alive stays from step to step: an optimiser's states and the like."""
+        self.states = {number for number, _ in self._live.values() if number >= made}
 
     def at_peak(self, phase: int) -> dict[str, int]:
         """Bytes by kind when most were alive in this phase. The optimiser's states count in each: they are there from

@@ -102,10 +102,11 @@ def follow(model: Any, plan: Following, *, cut: bool = True) -> Traced:
 
 def unfollowed(method: Method, error: Exception) -> str:
     """Why a step could not be followed, as one sentence."""
-    what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if isinstance(error, ValueError) and not isinstance(error, NotImplementedError):
-        return what[:300]
-    return f"{method.title} asks for values of its weights in a training step, which can't be followed without them: {what[:200]}"
+    what = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    of_values = ("_local_scalar_dense", "meta tensor", "dynamic output shape", "DataDependent")
+    if any(word in f"{type(error).__name__} {error}" for word in of_values):
+        return f"{method.title} asks for values of its weights in a training step, which can't be followed without them"
+    return f"a training step of {method.title} can't be followed: {what}"
 
 
 def row_of_blocks(model: Any) -> Any:
@@ -158,13 +159,14 @@ def _step(model: Any, blocks: Any, plan: Following) -> _Phases:
         ledger.are([p.grad for p in trained if p.grad is not None], "gradients")
         counted = ledger.counted
         ledger.say("optimizer")
+        made = ledger.made
         for phase in (SETTING_UP, STEPPING):
             ledger.phase = phase
             if plan.clip:
                 torch.nn.utils.clip_grad_norm_(trained, plan.clip)
             optimizer.step()
             if phase == SETTING_UP:
-                ledger.states_of(optimizer)
+                ledger.last_from(made)
                 before = ledger.counted
         del kept
         counted = counted.plus(ledger.counted.minus(before))

@@ -33,6 +33,15 @@ COLUMNS: tuple[Metric, ...] = (
         "how good",
     ),
     Metric(
+        "told_accuracy",
+        "Accuracy, task told",
+        "higher",
+        "%",
+        "share",
+        "Accuracy where only the labels of that data set may be answered, as if the model were told which task is meant.",
+        "how good",
+    ),
+    Metric(
         "chrf",
         "chrF",
         "higher",

@@ -30,6 +30,7 @@ from workbench.training_step import Step, following
 if TYPE_CHECKING:
     from workbench.build import Plan
     from workbench.data import Prepared
+    from workbench.lease import Lease
     from workbench.spec import RunSpec
     from workbench.store import Store
 
@@ -67,7 +68,6 @@ def step_cost(
     *,
     task: str = "classification",
     labels: int = 2,
-    task_options: Options | None = None,
     store: Store | None = None,
     cache: Path | None = None,
 ) -> StepCost:
@@ -86,9 +86,7 @@ def step_cost(
     return found
 
 
-def _step_cost(
-    config: Any, method: Method, options: Options, step: Step, task: str, labels: int
-) -> StepCost:
+def _step_cost(config: Any, method: Method, options: Options, step: Step, task: str, labels: int) -> StepCost:
     base = 0
     known = registry.task(task)
     # The seed is the caller's: nothing is drawn here that a run would miss.
@@ -186,7 +184,12 @@ def predict(
         if plan.method.make_rows is not None:
             return Prediction(None, reason=f"{plan.method.title} trains on rows that it makes first")
         longest, usual = steps_of(plan)
-        known = {"task": spec.setting.task, "labels": max(2, len(plan.labels)), "store": store, "cache": cache}
+        known: dict[str, Any] = {
+            "task": spec.setting.task,
+            "labels": max(2, len(plan.labels)),
+            "store": store,
+            "cache": cache,
+        }
         cost = step_cost(plan.source, plan.method, plan.options, longest, **known)
         if cost.memory is None:
             return Prediction(cost, reason=cost.reason)
@@ -201,13 +204,29 @@ def predict(
         return Prediction(None, reason=f"{type(error).__name__}: {error}"[:500])
 
 
+def predict_run(
+    spec: RunSpec, prepared: Prepared, folder: Path, *, lease: Lease | None = None, store: Store | None = None
+) -> dict[str, Any]:
+    """`predict` as the worker asks it, before training: kept beside the run, and as fields of its Result."""
+    from workbench import calibration
+
+    device, threads = evaluate.pick_device(), torch.get_num_threads()
+    with lease.shared() if lease else contextlib.nullcontext():
+        found = predict(spec, prepared, device=device, threads=threads, store=store)
+    with contextlib.suppress(OSError):
+        calibration.keep(folder, asdict(found) | {"device": device, "threads": threads})
+    return found.fields
+
+
 def steps_of(plan: Plan) -> tuple[Step, Step]:
     """The run's step with the longest batch, and one of its average."""
     setting = plan.setting
     rows, length = _encoded(plan, "train")
     lengths = [len(row["input_ids"]) for row in rows]
     steps = plan.context.steps or STEPS_LOOKED_AT
-    batches = LengthBatches(lengths, setting.batch_size, plan.spec.seed, steps * setting.gradient_accumulation)
+    batches = LengthBatches(
+        lengths, setting.batch_size, plan.spec.seed, steps * setting.gradient_accumulation
+    )
     longest = [rows[i] for i in batches.longest()]
     first = [batch for batch, _ in zip(batches, range(STEPS_LOOKED_AT))]
     cells = sum(len(batch) * max(lengths[i] for i in batch) for batch in first) / len(first)
@@ -261,7 +280,16 @@ def _key(config: Any, method: Method, options: Options, step: Step, task: str, l
     digest = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode())
     digest.update(json.dumps(config.to_dict(), sort_keys=True, default=str).encode())
     here = Path(__file__).parent
-    names = ("architecture", "estimate", "fake_tensors", "ledger", "memory_trace", "models", "optimizers", "prediction")
+    names = (
+        "architecture",
+        "estimate",
+        "fake_tensors",
+        "ledger",
+        "memory_trace",
+        "models",
+        "optimizers",
+        "prediction",
+    )
     extra = os.environ.get("WORKBENCH_METHODS_PATH", "").split(os.pathsep)
     files = [here / f"{name}.py" for name in (*names, "training_step", "generating")]
     for folder in (here / "methods", here / "tasks", *map(Path, filter(None, extra))):

@@ -1,5 +1,7 @@
-"""Reference rows of a preference table: the longer answer wins, words alone tell which is better, and for the reward the
-nearest example's chosen answer and the given chosen answers themselves. They need no deep learning."""
+"""Reference rows of a preference table: the longer answer wins, words alone tell which is better.
+
+For the reward: the nearest example's chosen answer, and the given chosen answers themselves. No deep learning is needed.
+"""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from datasets import Dataset
-from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.grpo_config import GRPOConfig
@@ -33,6 +33,9 @@ from workbench.callbacks import Job, Watched, arguments
 from workbench.progress import Progress
 from workbench.task import Encoded
 from workbench.templates import end_ids, transcript
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 REFERENCE = "ref"  # TRL's name for the adapter that stays as it was
 PLAIN: dict[str, Any] = {"gradient_checkpointing": False}

@@ -1,5 +1,7 @@
-"""What a causal language model does for the task `preference`: how likely it finds both answers, its own answers and their
-reward, and how far it has gone from the model that it started from."""
+"""What a causal language model does for the task `preference`: how likely it finds both answers, and what it answers itself.
+
+Also the reward of its own answers, and how far it has gone from the model that it started from.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 ROWS, FACTS = "rows.jsonl", "sampling.json"
 QUESTION = ("prompt", "messages", "kind")
-BATCH = 32
 EVENT_SECONDS = 1.0
 # How far samples of one prompt agree is measured alike for all methods, so that their rows can be compared.
 AGREE_TOKENS, AGREE_PROMPTS, AGREE_SAMPLES, AGREE_TEMPERATURE = 8, 24, 4, 0.8
@@ -199,7 +198,7 @@ def draw(
     asked = [{**row, "completion": ""} for row in rows]
     encoded = task.encode(live.tokenizer, asked, (), room or 10**6, options, room)
     ends = end_ids(options.template, live.tokenizer)  # type: ignore[attr-defined]
-    size = max(1, BATCH // per_row)
+    size = max(1, options.answer_batch // per_row)  # type: ignore[attr-defined]
     for number, first in enumerate(range(0, len(rows), size)):
         if live.tick is not None:
             live.tick()

@@ -26,15 +26,15 @@ def to_text(found: StudyTable) -> str:
     """A line for each hop and method; changes since a part was learnt in brackets."""
     several = len({column.metric for column in found.columns}) > 1
     measured = [name for name in EXTRA if any(getattr(row, name) is not None for row in found.rows)]
-    header = ["hop", "method", "goes on from", *(head(one, several) for one in found.columns)]
+    header = ["row", "hop", "method", "goes on from", *(head(one, several) for one in found.columns)]
     header += [EXTRA[name] for name in measured]
-    lines = [_line(row, found.columns, measured) for row in found.rows]
+    lines = [[str(n), *_line(row, found.columns, measured)] for n, row in enumerate(found.rows, 1)]
     if found.start or found.start_general is not None:
-        lines.insert(0, _start(found, measured))
+        lines.insert(0, ["", *_start(found, measured)])
     widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
     text = [
         "  ".join(
-            cell.ljust(width) if i < 3 else cell.rjust(width)
+            cell.ljust(width) if 0 < i < 4 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths))
         ).rstrip()
         for line in (header, *lines)
@@ -58,6 +58,7 @@ def document(found: StudyTable) -> dict[str, Any]:
         "start_general_perplexity": found.start_general,
         "rows": [
             {
+                "row": number,
                 "hop": row.hop + 1,
                 "title": row.hop_title,
                 "method": row.method,
@@ -71,7 +72,7 @@ def document(found: StudyTable) -> dict[str, Any]:
                 "changes": [_interval(row.changes.get((one.key, one.metric))) for one in found.columns],
                 **{name: _interval(getattr(row, name)) for name in EXTRA},
             }
-            for row in found.rows
+            for number, row in enumerate(found.rows, 1)
         ],
         "notes": list(found.notes),
     }

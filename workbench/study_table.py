@@ -35,7 +35,8 @@ class Column:
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One method of one hop over its seeds. `base` says in words what it went on from.
+    """One method of one hop over its seeds. `base` says in words what it went on from, by the
+    number of that row in the table.
     `cells` have the score on each column, `changes` how much it has changed since the hop that learnt that part. `ways` are
     the same scores hop by hop on the way here; `last` says that nothing goes on from here."""
 
@@ -101,7 +102,8 @@ class _Chain:
         started = first.result if first else None
         start = dict(started.elsewhere_start) if started else {}
         general = start.get(GENERAL, {}).get("perplexity")
-        rows = [self._row(key, runs, general) for key, runs in grouped.items()]
+        numbers = {run.id: number for number, runs in enumerate(grouped.values(), 1) for run in runs}
+        rows = [self._row(key, runs, general, numbers) for key, runs in grouped.items()]
         return StudyTable(
             self.study,
             tuple(self.columns),
@@ -126,7 +128,9 @@ class _Chain:
         base = self.runs.get(ids[0])
         return f"{self._key(base) if base else ids[0]}/{hop}:{choice}"
 
-    def _row(self, key: str, runs: Sequence[Run], general: float | None) -> StudyRow:
+    def _row(
+        self, key: str, runs: Sequence[Run], general: float | None, numbers: Mapping[str, int]
+    ) -> StudyRow:
         latest = {run.spec.seed: run for run in runs if run.state == "finished" and run.result}
         finished = list(latest.values())
         hop = self.hops[runs[0].id]
@@ -148,7 +152,7 @@ class _Chain:
             hop_title=part.title,
             label=runs[0].label,
             method=runs[0].spec.choice.method,
-            base=self._base_words(runs),
+            base=self._base_words(runs, numbers),
             run_ids=tuple(run.id for run in runs),
             seeds=tuple(sorted(latest)),
             states={state: sum(run.state == state for run in runs) for state in {run.state for run in runs}},
@@ -178,9 +182,10 @@ class _Chain:
     def score(self, run: Run, column: Column) -> float | None:
         if run.result is None:
             return None
+        scores = dict(run.result.elsewhere.get(column.key, {}))
         if self.links[self.hops[run.id]].part.key == column.key:
-            return run.result.metrics.get(column.metric)
-        return run.result.elsewhere.get(column.key, {}).get(column.metric)
+            scores |= run.result.metrics
+        return scores.get(column.metric)
 
     def ancestors(self, run: Run) -> list[Run]:
         """The runs on the way to this one, the nearest first."""
@@ -211,15 +216,15 @@ class _Chain:
         ]
         return sum(found) / len(found) if found else None
 
-    def _base_words(self, runs: Sequence[Run]) -> str:
+    def _base_words(self, runs: Sequence[Run], numbers: Mapping[str, int]) -> str:
         link = self.links[self.hops[runs[0].id]]
         if link.after is None:
             return str(self.record.plan["model"])
-        title = self.links[link.after].part.title
-        labels = dict.fromkeys(base.label for run in runs if (base := self.base.get(run.id)) is not None)
-        words = ", ".join(labels) or "not known yet"
+        found = [base for run in runs if (base := self.base.get(run.id)) is not None]
+        words = ", ".join(dict.fromkeys(f"{numbers.get(base.id, '?')} {base.label}" for base in found))
         several = any(len(bases.named(run.spec.setting.model)) > 1 for run in runs)
-        return f"{title}: best, {words}" if several else f"{title}: {words}"
+        title = self.links[link.after].part.title
+        return f"best of {title}: {words or 'not known yet'}" if several else words or "a deleted run"
 
     def _notes(self) -> tuple[str, ...]:
         found = [
@@ -329,29 +334,29 @@ def lines(found: StudyTable, column: Column) -> list[Line]:
 
 
 def _short_labels(ends: Sequence[StudyRow]) -> dict[str, str]:
-    """What tells the ways apart: their methods where these differ, with the hop where they end at several."""
+    """What tells the ways apart: their methods where these differ. Where they end tells the rest."""
     longest = max((len(end.way) for end in ends), default=0)
     differ = [
         place
         for place in range(longest)
         if len({end.way[place] if place < len(end.way) else None for end in ends}) > 1
     ]
-    several = len({end.hop for end in ends}) > 1
     labels = {}
     for end in ends:
         words = dict.fromkeys(end.way[place] for place in differ if place < len(end.way))
-        label = " → ".join(words) or end.label
-        labels[end.key] = f"{end.hop_title}: {label}" if several else label
+        labels[end.key] = " → ".join(words) or end.label
     return labels
 
 
 def _columns(parts: Sequence[Part]) -> list[Column]:
-    """One for each distinct test part; of texts that are read, perplexity besides."""
+    """One for each distinct test part; of texts that are read, perplexity besides, and where classifiers have the labels of
+    several hops, their accuracy within those of the part."""
     found: dict[tuple[str, str], Column] = {}
     for part in parts:
         task = registry.task(part.task)
         names = [task.judged_by(task.options.from_dict(part.task_options))]
         names += ["perplexity"] if part.task == chain.READ else []
+        names += ["told_accuracy"] if set(part.own_labels) < set(part.labels) else []
         for name in names:
             found.setdefault((part.key, name), Column(part.key, part.title, name))
     return list(found.values())

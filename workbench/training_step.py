@@ -142,6 +142,8 @@ class _StatesOnly:
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
+        # The tables of 8-bit values, which would be read from their values.
+        optimizer.name2qmap = {name: torch.empty(256) for name in ("dynamic", "udynamic")}
         self.state, self.param_groups = optimizer.state, optimizer.param_groups
 
     def step(self) -> None:

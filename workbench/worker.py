@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +45,16 @@ def train_run(run: Run, store: Store, folder: Path, emit: Emit, should_stop: Cal
     from workbench.also_test import also_score
     from workbench.data import load_prepared
     from workbench.lease import Lease
+    from workbench.prediction import predict_run
     from workbench.search import train_searched
 
     prepared = load_prepared(store.data_folder(run.spec.setting.data.fingerprint))
     lease = Lease(store.folder / "lease")
+    predicted = predict_run(run.spec, prepared, folder, lease=lease, store=store)
     result = train_searched(
         run.spec, prepared, folder, emit=emit, should_stop=should_stop, lease=lease, store=store
     )
+    result = replace(result, **predicted)
     return also_score(run, store, folder, result, lease=lease, should_stop=should_stop)
 
 

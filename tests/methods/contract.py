@@ -247,7 +247,8 @@ def check_saving(trial: Trial, folder: Path) -> None:
     again = saving.load_trained(_other_head(trial), folder)
     assert not again.training
     assert torch.equal(logits(again, task=trial.task), logits(finished, task=trial.task))
-    assert total_parameters(again) == total_parameters(finished)
+    # P-tuning's encoder is left behind: the vectors that it made are what is kept.
+    assert total_parameters(again) <= total_parameters(finished)
     assert saving.read_recipe(folder)["labels"] == list(LABELS)
     assert 0 < saving.trained_bytes(folder) == sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 

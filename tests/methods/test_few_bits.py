@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.methods import contract
-from tests.tiny import LAYOUTS, tiny_model
+from tests.tiny import LAYOUTS, tiny_model, tiny_shapes
 from workbench import registry, saving
 from workbench.method import Context, Unsuitable
 from workbench.methods import _bitsandbytes, _torchao, qlora
@@ -134,6 +134,20 @@ def test_answers_do_not_depend_on_what_precision_came_first(bits):
     assert torch.equal(contract.logits(model), wide)
     assert 0 < float((narrow - wide).abs().max()) < 0.05
     assert all(torch.equal(dict(model.named_parameters())[name], bias) for name, bias in biases.items())
+
+
+def test_a_layer_without_weights_unpacks_its_matrix_but_keeps_only_the_packed_one():
+    """What a prediction of memory follows."""
+    shapes = _bitsandbytes.store_in_bits(tiny_shapes("llama"), "nf4", double=True, on_meta=True)
+    layer = dict(_bitsandbytes.stored_layers(shapes))["model.layers.0.mlp.gate_proj"]
+    kept = []
+    x = torch.empty(2, 5, 32, device="meta", requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        found = layer(x)
+    found.sum().backward()
+    assert found.shape == (2, 5, 48)
+    assert x.grad.shape == x.shape
+    assert [(t.dtype, t.numel()) for t in kept] == [(torch.uint8, 32 * 48 // 2)]
 
 
 def test_a_tuner_keeps_its_own_defaults_but_takes_what_is_asked():

@@ -25,7 +25,7 @@ def test_the_table_has_a_row_for_each_hop_and_method_and_says_what_changed(done)
     assert html.count("<tr>") == 1 + 5
     assert "50.0 ±0.0 (-41.0 ±" in html
     assert "Below zero: something was forgotten" in html
-    assert "Second: best, Full fine-tuning" in html
+    assert "best of Second: 3 Full fine-tuning" in html
     assert "verdicts stay within a setting" in html
     assert "In brackets" in html
 
@@ -35,7 +35,7 @@ def test_the_plot_goes_from_hop_to_hop(done):
     choices = column_choices(found)
     assert [words for words, _ in choices] == ["First %", "Second %", "Third %"]
     figure = hop_plot(found, choices[0][1])
-    assert list(figure.layout.xaxis.ticktext) == ["First", "Second", "Third"]
+    assert list(figure.layout.xaxis.ticktext) == ["1", "2", "3"]
     named = {trace.name: list(trace.x) for trace in figure.data if trace.name}
     assert sorted(named.values()) == [[1.0, 2.0], [1.0, 2.0, 3.0]]
     json.dumps(figure.to_json())

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def add(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     help = "hold predictions against published measurements"
     bench = commands.add_parser("bench", help=help, description=help)
-    kinds = bench.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=parser_class)
+    kinds = bench.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=parser_class
+    )
     help = "weights and peak memory of PEFT's own comparison on Llama-3.2-3B, without a weight of it"
     command = kinds.add_parser("estimate", help=help, description=help)
     command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

@@ -116,7 +116,8 @@ def bundled_task(source: str) -> str:
 
 
 def estimate(arguments: argparse.Namespace) -> int:
-    """Counts from the real architecture, built without weights."""
+    """Counts, memory, work and time from the real architecture, built without weights."""
+    from workbench.cli.estimate_table import print_estimates, training_of
     from workbench.estimate import estimates
 
     wanted = []
@@ -124,24 +125,16 @@ def estimate(arguments: argparse.Namespace) -> int:
     for name in arguments.method.split(","):
         method = registry.method(name.strip())
         wanted.append((method, method.options.from_text(given)))
-    rows = estimates(arguments.model, wanted, task=arguments.task, labels=arguments.labels)
+    training = training_of(arguments)
+    rows = estimates(arguments.model, wanted, task=arguments.task, labels=arguments.labels, training=training)
     if arguments.json:
         print_json({"estimates": rows})
     else:
-        header = ["method", "trainable", "of all", "head", "method's own", "total", ""]
-        print_table(header, [_estimate_line(row) for row in rows], right=(1, 2, 3, 4, 5))
+        print_estimates(rows, training)
     for row in rows:
-        if row["reason"]:
-            say(f"workbench: {row['method']}: {row['reason']}")
+        if reason := row["reason"] or row.get("memory_reason"):
+            say(f"workbench: {row['method']}: {reason}")
     return 2 if all(row["reason"] for row in rows) else 0
-
-
-def _estimate_line(row: dict[str, Any]) -> list[Any]:
-    if row["reason"]:
-        return [row["method"], "", "", "", "", "", row["reason"]]
-    share = row["trainable_parameters"] / row["total_parameters"] * 100
-    counts = [f"{row[k]:,}" for k in ("head_parameters", "method_parameters", "total_parameters")]
-    return [row["method"], f"{row['trainable_parameters']:,}", f"{share:.4f} %", *counts, ""]
 
 
 def runs(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from workbench import __version__
-from workbench.cli import inside_command, look, pretrain_command, study_command, work
+from workbench.cli import (
+    bench_command,
+    estimate_table,
+    inside_command,
+    look,
+    pretrain_command,
+    study_command,
+    work,
+)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -90,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     estimate = add(
         "estimate",
         look.estimate,
-        "count a method's weights before any run, without the model's weights",
+        "a method's weights, memory, work and time before any run, without the model's weights",
         store=False,
     )
     estimate.add_argument(
@@ -102,6 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     estimate.add_argument("--task", default="classification")
     estimate.add_argument("--labels", type=int, default=2, help="number of labels (default: 2)")
+    estimate_table.add_arguments(estimate)
 
     run = add("run", work.run, "train every run of a preset and print the table")
     run.add_argument("preset", metavar="PRESET.yaml", help="a preset file, or the name of a shipped one")
@@ -151,6 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     pretrain_command.add(add)
     inside_command.add(add)
+    bench_command.add(commands, OneLineParser)
     study_command.add(add)
 
     page = add("page", work.page, "open the page")

@@ -169,24 +169,45 @@ def _layer_classes() -> tuple[Any, Any]:
 
     Theirs keep the precision of the first input they meet for good, and narrow the bias itself to each input's.
     """
-    import bitsandbytes
     import torch
+    from bitsandbytes import matmul, matmul_4bit
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
     def narrowed(x: Any) -> Any:
         kind = x.device.type
+        if kind == "meta":  # has no autocast
+            return x
         return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
-    class Stored4bit(bitsandbytes.nn.Linear4bit):  # type: ignore[misc]
+    class Shapes(torch.autograd.Function):
+        """What the layer does, without weights: its matrix is unpacked once forward, and once more backward."""
+
+        @staticmethod
+        def forward(ctx: Any, x: Any, packed: Any, outside: int) -> Any:
+            ctx.outside = outside
+            ctx.save_for_backward(packed)
+            return x @ x.new_empty((x.shape[-1], outside))
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any) -> Any:
+            inside = 2 * ctx.saved_tensors[0].numel() // ctx.outside
+            return grad @ grad.new_empty((ctx.outside, inside)), None, None
+
+    class Stored4bit(Linear4bit):
         def forward(self, x: Any) -> Any:
-            found = bitsandbytes.matmul_4bit(narrowed(x), self.weight, quant_state=self.weight.quant_state)
+            x, state = narrowed(x), self.weight.quant_state
+            if state is None:
+                found = Shapes.apply(x, self.weight, self.out_features)
+            else:
+                found = matmul_4bit(x, self.weight, quant_state=state)
             return found if self.bias is None else found + self.bias.to(found.dtype)
 
-    class Stored8bit(bitsandbytes.nn.Linear8bitLt):  # type: ignore[misc]
+    class Stored8bit(Linear8bitLt):
         def forward(self, x: Any) -> Any:
             self.state.is_training = self.training
             if self.weight.CB is not None:
                 self.init_8bit_state()
-            found = bitsandbytes.matmul(narrowed(x), self.weight, state=self.state)
+            found = matmul(narrowed(x), self.weight, state=self.state)
             return found if self.bias is None else found + self.bias.to(found.dtype)
 
     return Stored4bit, Stored8bit

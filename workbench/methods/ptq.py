@@ -2,7 +2,7 @@
 
 **Use it** as the yardstick for quantisation-aware fine-tuning: same training as full fine-tuning, rounded afterwards.
 **Costs** what full fine-tuning costs to train; the result takes 8, 4 or 2 bits for each weight of the matrices, and its scales. torchao keeps 4- and 2-bit weights one to a byte in memory and unpacks them for each answer, which is slower; in the file they are packed.
-**Watch** the number of bits: 8 cost next to nothing, 4 a little, and at 2 a model that was not trained for it falls apart.
+**Watch** the number of bits and what is asked of the model: 8 bits cost next to nothing, 4 little; at 2, labels may still be right while written text clearly gets worse.
 """
 
 from __future__ import annotations

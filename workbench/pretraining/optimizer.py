@@ -50,7 +50,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
 def muon(model: nn.Module, recipe: Any) -> MuonWithAdamW:
     """`MuonWithAdamW` over all weights of `model` that are trained."""
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    find: Any = getattr(model, "get_output_embeddings", None)
+    output = find() if find else None
     if output is not None:
         embeddings.add(id(output.weight))
     trained = [p for p in model.parameters() if p.requires_grad]

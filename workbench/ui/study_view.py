@@ -116,10 +116,12 @@ def card_title(found: StudyTable) -> Markup:
 
 def summary(found: StudyTable) -> str:
     seeds = f"mean of {found.seeds} seeds" if found.seeds > 1 else "one seed each"
+    names = {column.metric for column in found.columns}
+    scores = f"{in_sentence(names.pop())} on" if len(names) == 1 else "scores on"
     if found.study.kind == SOURCES:
-        return f"the test rows of each data set of the mix by themselves; {seeds}"
+        return f"{scores} the test rows of each data set of the mix by themselves; {seeds}"
     hops = len({row.hop for row in found.rows})
-    return f"{hops} hops, each going on from the model of an earlier one; {seeds}"
+    return f"{hops} hops, each on what an earlier one made or on the model; {scores} the test rows of each; {seeds}"
 
 
 def hop_plot(found: StudyTable, key: str | None) -> go.Figure | None:
@@ -131,15 +133,13 @@ def hop_plot(found: StudyTable, key: str | None) -> go.Figure | None:
     share = metric(column.metric).format == "share"
     words = f"{column.title}: {in_sentence(column.metric)}"
     plot = curve_figure(drawn, title=words, x_title="after hop", share=share, from_zero=False)
-    hops = dict(sorted({row.hop + 1: row.hop_title for row in found.rows}.items()))
-    if any(line.x[0] == 0 for line in drawn):
-        hops = {0: "start", **hops}
     first, last = min(line.x[0] for line in drawn), max(line.x[-1] for line in drawn)
+    numbers = range(int(first), int(last) + 1)
     plot.update_xaxes(
         range=[first - 0.15, last + 0.05],
         tickmode="array",
-        tickvals=list(hops),
-        ticktext=[_short(title) for title in hops.values()],
+        tickvals=list(numbers),
+        ticktext=["start" if number == 0 else str(number) for number in numbers],
     )
     scale = 100.0 if share else 1.0
     for line in drawn:  # a mark at every hop: lines of two points alone say little of where they are
@@ -155,10 +155,10 @@ def study_rows(found: StudyTable) -> Markup:
     several = len({column.metric for column in found.columns}) > 1
     measured = [name for name in EXTRA if any(getattr(row, name) is not None for row in found.rows)]
     chain = found.study.kind != SOURCES
-    heads: list[str] = ["Method", *(["Hop", "Goes on from"] if chain else [])]
+    heads: list[str] = ["Method", *(["Hop", "Goes on from row"] if chain else [])]
     numbers: list[str | Markup] = [head(column, several) for column in found.columns]
     numbers += [term(EXTRA[name], TERMS[name]) for name in measured]
-    body = [_row(row, found, measured, chain) for row in found.rows]
+    body = [_row(number, row, found, measured, chain) for number, row in enumerate(found.rows, 1)]
     if chain and (found.start or found.start_general is not None):
         body.insert(0, _start_row(found, measured))
     notes = [*found.notes, *([CHANGES, ACROSS] if chain else [])]
@@ -177,9 +177,10 @@ def study_rows(found: StudyTable) -> Markup:
 CHANGES = "In brackets: the change since the hop that learnt that data."
 
 
-def _row(row: StudyRow, found: StudyTable, measured: list[str], chain: bool) -> Markup:
+def _row(number: int, row: StudyRow, found: StudyTable, measured: list[str], chain: bool) -> Markup:
     ended = ", ".join(f"{count} {state}" for state, count in row.states.items() if state != "finished")
-    label = Markup('{} <span class="wb-note">{}</span>').format(row.label, ended) if ended else row.label
+    name = f"{number} {row.label}" if chain else row.label
+    label = Markup('{} <span class="wb-note">{}</span>').format(name, ended) if ended else name
     words = [f"{row.hop + 1} {row.hop_title}", model_title(row.base)] if chain else []
     cells = [_cell(row, one) for one in found.columns] + [extra(row, name) for name in measured]
     return _line(label, words, cells)
@@ -215,7 +216,3 @@ def _line(label: str | Markup, words: list[str], cells: list[str]) -> Markup:
 
 def _key(column: Column) -> str:
     return f"{column.key} {column.metric}"
-
-
-def _short(title: str) -> str:
-    return title if len(title) <= 16 else title[:15] + "…"

@@ -1,0 +1,148 @@
+"""What a method's training costs on a device: the columns of `workbench estimate` beside the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from workbench import calibration, devices
+
+if TYPE_CHECKING:
+    from workbench.method import Method
+    from workbench.models import ModelSource
+    from workbench.options import Options
+    from workbench.prediction import StepCost
+    from workbench.store import Store
+    from workbench.training_step import Step
+
+HERE = "here"
+MOST_BATCH, MOST_LENGTH = 4096, 131072
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the training is that is asked about. `device` is `here` or a GPU's name; `gib` asks what fits into so much."""
+
+    batch_size: int = 16
+    max_length: int = 128
+    precision: str = "auto"
+    weights: str = "float32"
+    optimizer: str = "adamw_torch_fused"
+    gradient_checkpointing: bool = False
+    device: str = HERE
+    gib: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.device != HERE:
+            devices.gpu(self.device)
+        if self.gib is not None and not self.gib > 0:
+            raise ValueError(f"gib is a number above 0, not {self.gib!r}")
+
+    @property
+    def step(self) -> Step:
+        """Every row as long as can be, on the device that is meant."""
+        from workbench import evaluate
+        from workbench.training_step import Step
+
+        kind = evaluate.pick_device() if self.device == HERE else "cuda"
+        precision = self.precision
+        if precision == "auto":
+            precision = self._usual(kind)
+        return Step(
+            self.batch_size,
+            self.max_length,
+            padded=False,
+            precision=precision,
+            weights=self.weights,
+            optimizer=self.optimizer,
+            gradient_checkpointing=self.gradient_checkpointing,
+            device=kind.split(":")[0],
+        )
+
+    def _usual(self, kind: str) -> str:
+        from workbench import evaluate
+
+        if self.device == HERE:
+            return evaluate.resolve_precision("auto", kind)
+        return "float16" if self.device == "t4" else "bfloat16"
+
+
+def columns(
+    source: ModelSource,
+    method: Method,
+    options: Options,
+    training: Training,
+    *,
+    task: str,
+    labels: int,
+    store: Store | None = None,
+) -> dict[str, Any]:
+    """Memory by what it is for, work, time and what fits; None with `memory_reason` where a step can't be followed."""
+    from workbench.prediction import step_cost
+
+    def cost(step: Step) -> StepCost:
+        return step_cost(source, method, options, step, task=task, labels=labels, store=store)
+
+    step = training.step
+    found = cost(step)
+    row: dict[str, Any] = {"adapter_bytes": found.adapter_bytes, "memory_reason": found.reason or None}
+    if found.memory is None:
+        return row | dict.fromkeys(("memory", "flops", "step_seconds", "step_basis", "fits"))
+    on_gpu = found if step.device == "cuda" else cost(replace(step, device="cuda", precision="bfloat16"))
+    prices = (
+        calibration.prices(step.device, step.precision, store=store)
+        if training.device == HERE
+        else calibration.of_gpu(devices.gpu(training.device))
+    )
+    row |= {
+        "peak_memory_bytes": found.memory.peak,
+        "memory": vars(found.memory),
+        "flops": round(found.counted.flops),
+        "step_seconds": prices.seconds(found.counted),
+        "step_basis": prices.basis,
+        "fits": {
+            name: bool(on_gpu.memory and devices.fits(on_gpu.memory.peak, devices.gpu(name).gib))
+            for name in devices.SHOWN
+        },
+    }
+    gib = training.gib or (None if training.device == HERE else devices.gpu(training.device).gib)
+    if gib is not None:
+        step = replace(step, device="cuda")
+
+        def fits(step: Step) -> tuple[bool, int]:
+            memory = cost(step).memory
+            peak = memory.peak if memory else 0
+            return bool(memory and devices.fits(peak, gib)), peak
+
+        row["fits_gib"] = fits(step)[0]
+        row["largest_batch_size"] = largest(
+            lambda n: fits(replace(step, batch_size=n)), gib, step.batch_size, MOST_BATCH
+        )
+        row["largest_length"] = largest(
+            lambda n: fits(replace(step, length=n)), gib, step.length, MOST_LENGTH
+        )
+    return row
+
+
+def largest(fits: Callable[[int], tuple[bool, int]], gib: float, start: int, most: int) -> int:
+    """The largest number that fits, 0 where not even 1 does. `fits(n)` says whether, and how many bytes n takes, which
+    grow steadily: a line through two of them says where to look next."""
+    room = (gib - devices.CONTEXT_GIB) * 2**30 / (1 + devices.RESERVE)
+    good, good_bytes = 0, 0
+    bad, bad_bytes = most + 1, 0
+    look = min(start, most)
+    while bad - good > 1:
+        worked, peak = fits(look)
+        if worked:
+            good, good_bytes = look, peak
+        else:
+            bad, bad_bytes = look, peak
+        if bad > most:  # nothing too large was seen yet
+            look = min(most, max(good * 2, good + 1))
+        elif good and bad_bytes > good_bytes:
+            share = (room - good_bytes) / (bad_bytes - good_bytes)
+            look = min(bad - 1, max(good + 1, good + int(share * (bad - good))))
+        else:
+            look = max(good + 1, (good + bad) // 2)
+    return good
