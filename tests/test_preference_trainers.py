@@ -11,7 +11,8 @@ from workbench import checkers, measure, models, preference_trainers, saving, st
 from workbench.build import apply_method, encode, load_base, plan_run
 from workbench.callbacks import Job, TrainingFailed
 from workbench.data import Prepared
-from workbench.preference_trainers import _bare_reference, _rated, score_texts
+from workbench.policy_trainers import _bare_reference, score_texts
+from workbench.preference_trainers import _rated
 from workbench.progress import Progress
 from workbench.spec import Budget, DataSpec
 from workbench.train import OUTCOMES, read_outcomes, train

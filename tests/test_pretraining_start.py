@@ -1,6 +1,7 @@
 """Pretraining: how positions and attention start, and Muon beside AdamW."""
 
 import copy
+from datetime import timedelta
 
 import pytest
 import torch
@@ -107,3 +108,41 @@ def test_muon_learns_and_its_state_comes_back(encoder):
     step(twin, resumed)
     for a, b in zip(encoder.parameters(), twin.parameters()):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def _one_of_several(rank, folder, processes):
+    import torch.distributed as dist
+
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/meet",
+        rank=rank,
+        world_size=processes,
+        timeout=timedelta(seconds=60),
+    )
+    torch.save(_three_steps(), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def _three_steps():
+    torch.manual_seed(0)
+    model = BertForMaskedLM(BertConfig(**SIZES, max_position_embeddings=40))
+    optimizer = muon(model, Recipe(optimizer="muon", tokens=1_000))
+    words = torch.randint(0, 64, (4, 8), generator=torch.Generator().manual_seed(1))
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(words, labels=words).loss.backward()
+        optimizer.step()
+    return {"weights": model.state_dict(), "momentum": optimizer.state_dict()["parts"][0]}
+
+
+def test_processes_that_share_the_work_of_muon_reach_the_same_weights(tmp_path):
+    torch.multiprocessing.spawn(_one_of_several, (str(tmp_path), 2), nprocs=2)
+    alone = _three_steps()
+    for rank in range(2):
+        shared = torch.load(tmp_path / f"{rank}.pt")
+        for name, weight in alone["weights"].items():
+            assert torch.allclose(weight, shared["weights"][name], atol=1e-5), name
+        for number, state in alone["momentum"]["state"].items():
+            theirs = shared["momentum"]["state"][number]["momentum_buffer"]
+            assert torch.allclose(state["momentum_buffer"], theirs, atol=1e-6)

@@ -11,9 +11,10 @@ from workbench import bases, chain, session, study, study_report
 from workbench.cli import main
 from workbench.presets import MethodChoice
 from workbench.result import Reason, Result
+from workbench.source_table import scores_by_source
 from workbench.spec import RunSpec, Setting
 from workbench.study import find, of_setting, studies
-from workbench.study_table import lines, scores_by_source, table
+from workbench.study_table import lines, table
 
 
 def queued(store, monkeypatch, seeds=(0, 1)):
@@ -83,7 +84,10 @@ def test_a_line_follows_each_way_to_its_end(done):
     store, record = done
     found = table(store, study.recorded(store, record))
     drawn = {line.label: line for line in lines(found, found.columns[0])}
-    assert len(drawn) == 2  # LoRA's way ends at the second hop, full's at the third
+    assert [label.split()[0] for label in drawn] == [
+        "4",
+        "5",
+    ]  # LoRA's way ends at the second hop, full's at the third
     (head,) = [line for line in drawn.values() if line.x[-1] == 3.0]
     assert head.x == (1.0, 2.0, 3.0)
     assert head.y == pytest.approx((0.91, 0.50, 0.45))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,33 @@ def columns(
             lambda n: fits(replace(step, length=n)), gib, step.length, MOST_LENGTH
         )
     return row
+
+
+def at_once(memory: Mapping[str, int], tokens: int, wanted: int) -> dict[str, int]:
+    """The same memory for another number of tokens in a step, without following it: what is kept for the backward pass
+    and the loss grow with the tokens, the rest does not. Attention that keeps its whole table grows faster."""
+    grown = {
+        kind: round(memory[kind] * wanted / tokens) if kind in ("activations", "loss") else memory[kind]
+        for kind in ("weights", "gradients", "optimizer", "activations", "loss")
+    }
+    return {"peak": sum(grown.values()), **grown}
+
+
+def rows_of(
+    store_folder: str,
+    owner: str | None,
+    model: str,
+    choices: Sequence[tuple[str, Mapping[str, Any]]],
+    task: str,
+    labels: int,
+    training: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """`estimate.estimates` as the page asks it, in a process that may load the deep-learning libraries."""
+    from workbench.estimate import estimates
+    from workbench.store import Store
+
+    store = Store(store_folder)
+    return estimates(model, choices, task=task, labels=labels, store=store, training=Training(**training))
 
 
 def largest(fits: Callable[[int], tuple[bool, int]], gib: float, start: int, most: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from workbench import evaluate, optimizers
 from workbench.ledger import Ledger
@@ -113,11 +114,13 @@ def _widened(outputs: Any) -> Any:
 
 def _optimizer(step: Step, method: Method, options: Options, model: Any) -> Any:
     """The one that the trainer would make."""
-    found = method.optimizer(model, options, 1e-3, 0.01) if method.optimizer is not None else None
-    if found is None:
-        found = optimizers.create(step.optimizer, model, 1e-3, 0.01)
-    if found is None:
-        found = _usual(step, model)
+    # bitsandbytes' tables of 8-bit values are computed where it is made.
+    with unset_fake_temporarily():
+        found = method.optimizer(model, options, 1e-3, 0.01) if method.optimizer is not None else None
+        if found is None:
+            found = optimizers.create(step.optimizer, model, 1e-3, 0.01)
+        if found is None:
+            found = _usual(step, model)
     return _StatesOnly(found) if "bitsandbytes" in type(found).__module__ else found
 
 
@@ -142,8 +145,6 @@ class _StatesOnly:
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
-        # The tables of 8-bit values, which would be read from their values.
-        optimizer.name2qmap = {name: torch.empty(256) for name in ("dynamic", "udynamic")}
         self.state, self.param_groups = optimizer.state, optimizer.param_groups
 
     def step(self) -> None:

@@ -95,6 +95,13 @@ def visit(chromium) -> Iterator[Callable]:
     for context in contexts:
         context.close()
     assert outside == []
-    # A reload breaks off what was being fetched; the browser says so.
-    broken_off = ("Failed to load resource", "net::ERR", "Failed to fetch", "network error", "aborted")
+    # A reload breaks off what was being fetched and asked; the browser and Gradio's client say so.
+    broken_off = (
+        "Failed to load resource",
+        "net::ERR",
+        "Failed to fetch",
+        "network error",
+        "aborted",
+        "Connection errored out",
+    )
     assert [e for e in errors if not any(words in e for words in broken_off)] == []

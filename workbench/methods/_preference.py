@@ -58,13 +58,14 @@ def supervised(options: StartedOptions, share: float) -> tuple[Stage, ...]:
     )
 
 
-def trained_by(name: str) -> Any:
-    """A trainer of workbench.preference_trainers, which is imported when a stage begins."""
+def trained_by(module: str, name: str) -> Any:
+    """A trainer of a module that is imported when a stage begins."""
 
     def make(job: Job, model: Any, progress: Progress, given: Mapping[str, Any], watched: bool) -> Watched:
-        from workbench import preference_trainers
+        import importlib
 
-        made: Watched = getattr(preference_trainers, name)(job, model, progress, given, watched)
+        found = importlib.import_module(f"workbench.{module}")
+        made: Watched = getattr(found, name)(job, model, progress, given, watched)
         return made
 
     return make
@@ -77,7 +78,7 @@ def reward_model(plan: Plan, model: Any) -> Any:
 
     from transformers import set_seed
 
-    from workbench import models, saving
+    from workbench import models, registry, saving
     from workbench.method import Context
 
     whole = saving.merge(model)
@@ -87,8 +88,6 @@ def reward_model(plan: Plan, model: Any) -> Any:
     )
     body = getattr(whole, whole.base_model_prefix)
     getattr(made, made.base_model_prefix).load_state_dict(body.state_dict())
-    from workbench import registry
-
     options: Any = plan.options
     method = registry.method(options.reward_parameterisation)
     context = Context(task="classification", labels=1, seed=plan.spec.seed)

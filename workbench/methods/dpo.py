@@ -52,7 +52,7 @@ def stages(options: DpoOptions, context: Context) -> tuple[Stage, ...]:
             "Preference (DPO)",
             "Learns to find the chosen answer likelier than the rejected one, from where it stood at the stage's start.",
             1 - options.supervised_share,
-            trainer=trained_by("dpo"),
+            trainer=trained_by("preference_trainers", "dpo"),
         ),
     )
 

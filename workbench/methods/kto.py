@@ -42,7 +42,7 @@ def stages(options: KtoOptions, context: Context) -> tuple[Stage, ...]:
             "Preference (KTO)",
             "Learns to find good answers likelier and bad ones less likely than at the stage's start.",
             1 - options.supervised_share,
-            trainer=trained_by("kto"),
+            trainer=trained_by("preference_trainers", "kto"),
         ),
     )
 

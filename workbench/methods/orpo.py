@@ -34,7 +34,7 @@ def stages(options: OrpoOptions, context: Context) -> tuple[Stage, ...]:
             "Preference (ORPO)",
             "Learns to say the chosen answer, and that its odds are better than those of the rejected one.",
             1.0,
-            trainer=trained_by("orpo"),
+            trainer=trained_by("preference_trainers", "orpo"),
         ),
     )
 

@@ -127,7 +127,7 @@ def stages(options: RlhfOptions, context: Context) -> tuple[Stage, ...]:
                 options.reward_share,
                 learning_rate=options.reward_learning_rate,
                 chosen_by="reward_accuracy",
-                trainer=trained_by("reward"),
+                trainer=trained_by("policy_trainers", "reward"),
                 model=reward_model,
             ),
         )
@@ -140,7 +140,7 @@ def stages(options: RlhfOptions, context: Context) -> tuple[Stage, ...]:
                 f"Policy, round {number}" if many else "Policy",
                 f"Samples answers and makes those likelier that {whose} rewards more than others to the same prompt.",
                 options.policy_share / options.iterations,
-                trainer=trained_by("policy"),
+                trainer=trained_by("policy_trainers", "policy"),
             ),
         )
     return found
