@@ -19,7 +19,7 @@ from workbench.method import Context, Method
 from workbench.models import load_config, model_from_config, quiet, resolve
 from workbench.options import Options
 from workbench.parameters import count_parameters
-from workbench.published import BATCH_SIZE, MODEL, NOT_OFFERED, PublishedRun, method_of, options_of
+from workbench.published import BATCH_SIZE, MODEL, PublishedRun, method_of, options_of
 from workbench.training_step import mark_loss
 
 # The one number that was fitted to these runs: how many tokens their longest batch has, which nobody published. Rows had
@@ -62,13 +62,11 @@ def hold(runs: Sequence[PublishedRun]) -> Iterator[Held]:
 
     for run in runs:
         begun = time.perf_counter()
-        if run.experiment in NOT_OFFERED:
-            yield Held(run, None, None, None, 0.0, f"not offered here: {NOT_OFFERED[run.experiment]}")
-            continue
         method = method_of(run)
         options = options_of(run, method)
         model = without_weights(method, options, base, Context(task="generation", labels=2))
         counts = count_parameters(model, base=0)
+        _leave_on_host(model)
         if not run.wide_adapter:
             for parameter in model.parameters():
                 parameter.data = parameter.data.to(torch.bfloat16)
@@ -79,6 +77,18 @@ def hold(runs: Sequence[PublishedRun]) -> Iterator[Held]:
         except Exception as error:  # whatever a library can't do without values
             reason = unfollowed(method, error)
         yield Held(run, counts.trainable, counts.total, memory, time.perf_counter() - begun, reason)
+
+
+def _leave_on_host(model: Any) -> None:
+    """Their script puts the base on the GPU and the method on it afterwards: PEFT moves what a layer's containers hold,
+    but a buffer of the layer itself stays in the machine's memory, and is copied anew in each pass."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for layer in model.modules():
+        if isinstance(layer, BaseTunerLayer):
+            for name, held in layer._buffers.items():
+                if held is not None:
+                    layer._buffers[name] = torch.empty_like(held, device="cpu")
 
 
 def _their_step(run: PublishedRun, method: Method, options: Options) -> Following:
@@ -105,7 +115,7 @@ def _their_step(run: PublishedRun, method: Method, options: Options) -> Followin
         trained = [p for p in model.parameters() if p.requires_grad]
         return torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.1, foreach=True)
 
-    return Following(loss, optimizer, on_cuda=True, on_meta=True)
+    return Following(loss, optimizer, on_cuda=True, on_meta=True, host_stays=True)
 
 
 @dataclass(frozen=True)

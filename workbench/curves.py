@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from workbench import registry
+from workbench import registry, stage_progress
 from workbench.compare import Comparison, pareto
 from workbench.metric import metric
 from workbench.result import Event, Run
@@ -17,6 +18,7 @@ from workbench.statistics import mean_interval
 from workbench.store import Store
 
 XAxis = Literal["step", "time"]
+AXES: Mapping[XAxis, str] = {"step": "step", "time": "seconds"}
 MOST_POINTS = 240
 GRID = 40
 
@@ -24,7 +26,8 @@ GRID = 40
 @dataclass(frozen=True)
 class Line:
     """One curve. `place` counts the curves of a family, so that dashes can tell them apart; `ended` is the state of a
-    run that ended without a result. `low` and `high` are empty unless there is a band."""
+    run that ended without a result. `low` and `high` are empty unless there is a band. `stages` are those of a run that
+    has several: title and first x, and the curve breaks between them."""
 
     key: str
     label: str
@@ -38,6 +41,7 @@ class Line:
     place: int = 0
     live: bool = False
     ended: str = ""
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,13 @@ def training_lines(
 ) -> list[Line]:
     """Training loss of each run, smoothed."""
     return _run_lines(store, runs, "step", "loss", x, smoothing)
+
+
+def sampled_lines(
+    store: Store, runs: Sequence[Run], name: str, *, x: XAxis = "step", smoothing: float = 0.0
+) -> list[Line]:
+    """What a policy's steps say of the answers it drew: their mean `reward`, or `kl`, how far they have gone."""
+    return _run_lines(store, runs, "step", name, x, smoothing)
 
 
 def validation_lines(store: Store, runs: Sequence[Run], column: str, *, x: XAxis = "step") -> list[Line]:
@@ -118,7 +129,7 @@ def seed_lines(store: Store, runs: Sequence[Run], column: str, *, x: XAxis = "st
 
 def read_points(events: Sequence[Event], name: str, x: XAxis) -> list[tuple[float, float]]:
     """(step or training seconds, value) of each event that has both; what is not finite is left out."""
-    axis = "step" if x == "step" else "seconds"
+    axis = AXES[x]
     points = []
     for event in events:
         at, value = event.values.get(axis), event.values.get(name)
@@ -215,11 +226,17 @@ def _run_lines(
     lines = []
     for run in runs:
         family = family_of(run.spec.choice.method)
-        points = read_points(store.events(run.id, kinds=(kind,)), name, x)
-        if not points:
+        events = store.events(run.id, kinds=(kind,))
+        if not read_points(events, name, x):
             continue
-        smoothed = smooth([value for _, value in points], smoothing)
-        kept = thin([(at, value) for (at, _), value in zip(points, smoothed)])
+        names = stage_progress.titles(run.spec)
+        begins = stage_progress.where_stages_begin(events, names, AXES[x])
+        kept: list[tuple[float, float]] = []
+        for _, group in itertools.groupby(events, key=lambda event: event.stage if begins else ""):
+            # Losses of two stages have nothing in common: each is smoothed by itself.
+            points = read_points(list(group), name, x)
+            smoothed = smooth([value for _, value in points], smoothing)
+            kept += thin([(at, value) for (at, _), value in zip(points, smoothed)])
         lines.append(
             Line(
                 key=run.id,
@@ -231,6 +248,7 @@ def _run_lines(
                 place=place(family, run.spec.choice.id),
                 live=run.state == "running",
                 ended=run.state if run.state in ("failed", "lost") else "",
+                stages=tuple(begins),
             )
         )
     return lines

@@ -39,6 +39,8 @@ _WIDE = {
     torch.Tensor.cumsum,
 }
 _MASK_GRANULE = 16
+# Whole numbers up to so many are sizes, more of them places.
+_SIZES = 4
 
 
 @contextlib.contextmanager
@@ -55,13 +57,19 @@ def without_values(device: str) -> Iterator[None]:
             yield
 
 
-def replace_tensors(model: Any, device: str) -> Any:
-    """Replace all that the model's modules hold, ties kept: parameters, buffers, and tensors in plain attributes."""
+def replace_tensors(model: Any, device: str, *, host_stays: bool = False) -> Any:
+    """Replace all that the model's modules hold, ties kept: parameters, buffers, and tensors in plain attributes.
+
+    With `host_stays` what lies in the machine's own memory, while the model is on meta, stays there. A few whole numbers
+    always keep their values: they are sizes, which some methods ask for.
+    """
     known: dict[int, Any] = {}
     # Replaced tensors must live until the end, so that no other one gets their place in memory and with it their id.
     kept: list[Any] = []
 
     def fake(tensor: Any) -> Any:
+        if tensor.device.type == "cpu" and (host_stays or _is_a_size(tensor)):
+            return tensor
         if id(tensor) not in known:
             kept.append(tensor)
             new: Any = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
@@ -90,13 +98,40 @@ def replace_tensors(model: Any, device: str) -> Any:
     return model
 
 
+def _is_a_size(tensor: Any) -> bool:
+    return not tensor.is_floating_point() and tensor.numel() <= _SIZES and not tensor.requires_grad
+
+
 class WithoutValues(TorchFunctionMode):
     """Sparse matrices stand for nothing but their shape: torch can't follow them without values."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.sparse_coo_tensor and len(args) >= 3:
             return _Sparse.apply(args[1], args[0], tuple(args[2]))
+        if func in (torch.Tensor.coalesce, torch.Tensor._nnz, torch.Tensor.to_dense) and not args[0].is_sparse:
+            return _of_sparse(func, args[0])
         return func(*args, **(kwargs or {}))
+
+
+def _of_sparse(func: Any, matrix: Any) -> Any:
+    """What is asked of a matrix that stands for a sparse one."""
+    if func is torch.Tensor.coalesce:
+        return matrix
+    if func is torch.Tensor._nnz:
+        return 1  # some
+    return _Dense.apply(matrix) if matrix.dim() and not any(matrix.stride()) else matrix
+
+
+class _Dense(torch.autograd.Function):
+    """All places of a sparse matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Any) -> Any:
+        return matrix.new_empty(matrix.shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad
 
 
 class _Sparse(torch.autograd.Function):

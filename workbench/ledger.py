@@ -39,6 +39,13 @@ _TELLING: dict[Any, Callable[..., Any]] = {
 }
 
 
+def _joined(blocks: Iterable[Any]) -> Any:
+    """A matrix with these along its diagonal."""
+    shapes = [block.shape for block in blocks]
+    first = next(iter(blocks))
+    return first.new_empty([sum(shape[side] for shape in shapes) for side in (0, 1)])
+
+
 @dataclass(frozen=True)
 class Counted:
     """The work of one step: floating point operations of matrix products in 16 and in 32 bits, bytes that all other
@@ -71,12 +78,12 @@ class Ledger(TensorTracker):
     """Counts as TensorTracker does, and can say afterwards what was alive at the peak of each phase.
 
     `granule` is what an allocator rounds up to. `learnt` is the share of positions that a mask over them picks: such a
-    mask has no values here.
+    mask has no values here. What lies on another device than the one followed is not counted.
     """
 
-    def __init__(self, granule: int = 1, learnt: float = 1.0) -> None:
+    def __init__(self, granule: int = 1, learnt: float = 1.0, device: str = "cpu") -> None:
         super().__init__()
-        self.granule, self.learnt = granule, learnt
+        self.granule, self.learnt, self.device = granule, learnt, device
         self.phase = 0
         self.narrow = self.wide = self.moved = 0.0
         self.operations = 0
@@ -146,7 +153,8 @@ class Ledger(TensorTracker):
             return self._told[args[0]]
         if packet in _BY_INDEX:
             args = (args[0], self._places(args[1]), *args[2:])
-        result = func(*args, **kwargs)
+        # What meta tensors would be joined by, row by row, takes seconds.
+        result = _joined(args[0]) if packet is _aten.block_diag else func(*args, **kwargs)
         for leaf in (result,) if isinstance(result, torch.Tensor) else tree_iter(result):
             if isinstance(leaf, torch.Tensor):
                 self._see(leaf)
@@ -200,6 +208,8 @@ class Ledger(TensorTracker):
             self.wide += flops
 
     def _see(self, tensor: torch.Tensor) -> None:
+        if tensor.device.type != self.device:
+            return
         try:
             storage = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):

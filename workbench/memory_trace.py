@@ -51,13 +51,15 @@ class Following:
     """How a model is trained: `loss(model, ledger)` gives the loss of a batch and whatever stays alive until the step's
     end, and tells the ledger of the logits; `optimizer(model)` is what steps. `attention` is sdpa's kernel on a CPU,
     `learnt` the share of positions whose token is learnt, `pieces` the batches of a step. `on_meta` is much quicker, where
-    there is neither autocast nor a fused optimiser."""
+    there is neither autocast nor a fused optimiser. `host_stays` where a script leaves in the machine's memory what a
+    method made there, as PEFT's does with a model that is on the GPU before its method is put on."""
 
     loss: Callable[[Any, Ledger], tuple[torch.Tensor, Any]]
     optimizer: Callable[[Any], Any]
     attention: str = "default"
     on_cuda: bool = False
     on_meta: bool = False
+    host_stays: bool = False
     clip: float = 1.0
     pieces: int = 1
     learnt: float = 1.0
@@ -140,11 +142,11 @@ def _step(model: Any, blocks: Any, plan: Following) -> _Phases:
     """Forward, backward, and two steps of the optimiser: the first one makes its states."""
     device = "meta" if plan.on_meta else "cpu"
     with without_values(device), contextlib.ExitStack() as stack:
-        replace_tensors(model, device)
+        replace_tensors(model, device, host_stays=plan.host_stays)
         model.train()
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = plan.optimizer(model)
-        ledger = Ledger(plan.granule, plan.learnt)
+        ledger = Ledger(plan.granule, plan.learnt, device)
         ledger.count(model)
         for place, phase in ((0, LOWEST), (-1, HIGHEST)) if blocks is not None else ():
             stack.callback(blocks[place].register_forward_hook(_backward_reaches(ledger, phase)).remove)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from workbench import registry
 from workbench.home import shipped
-from workbench.method import Method
+from workbench.method import Context, Method
+from workbench.methods._peft import attach
 from workbench.options import Options
 
 MODEL = "Llama-3.2-3B"
 BATCH_SIZE = 4
-# Runs whose method the workbench does not offer, with the reason.
+# Runs of a variant that the workbench does not offer, with what it is. PEFT's own config is put on as it was published.
 NOT_OFFERED = {
     "lora/llama-3.2-3B-rank14-target-mlp-bdlora": "block-diagonal LoRA, a way to lay LoRA out over several devices",
 }
@@ -50,6 +51,8 @@ def published_runs() -> list[PublishedRun]:
 def method_of(run: PublishedRun) -> Method:
     """Variants of LoRA have names of their own here."""
     config = run.config
+    if run.experiment in NOT_OFFERED:
+        return _as_published(run)
     if run.peft_type == "LORA":
         special = {
             "dora": config.get("use_dora"),
@@ -61,6 +64,21 @@ def method_of(run: PublishedRun) -> Method:
     if run.peft_type == "full-finetuning":
         return registry.method("full")
     return next(m for m in registry.methods().values() if m.peft_type == run.peft_type)
+
+
+def _as_published(run: PublishedRun) -> Method:
+    """A variant of LoRA with the very config of the run."""
+
+    def apply(model: Any, options: Any, context: Context) -> Any:
+        from peft import LoraConfig
+        from peft.tuners.lora.config import BdLoraConfig
+
+        config = dict(run.config)
+        if config.get("use_bdlora"):
+            config["use_bdlora"] = BdLoraConfig(**config["use_bdlora"])
+        return attach(model, LoraConfig(task_type=context.peft_task, **config), context)
+
+    return replace(registry.method("lora"), apply=apply)
 
 
 def options_of(run: PublishedRun, method: Method) -> Options:

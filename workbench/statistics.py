@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+POWER = 0.8
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -82,21 +84,19 @@ def paired_difference(
 
 
 def more_needed(
-    difference: Difference, confidence: float = 0.95, limit: int = 100
+    difference: Difference, confidence: float = 0.95, limit: int = 100, power: float = POWER
 ) -> tuple[int | None, int | None]:
     """(seeds, test rows): how many more of one alone would tell the two apart if difference and spread stay as they are.
 
-    None where more than `limit` seeds, or a hundred times the rows, would be needed.
+    "Would" means in a share of `power` of such experiments: chance decides on which side of the bound one falls. None
+    where more than `limit` seeds, or a hundred times the rows, would be needed.
     """
     if difference.spread is None or difference.mean == 0:
         return None, None
     n, m = difference.seeds, difference.rows
 
     def would_tell(seeds: int, rows: int) -> bool:
-        between_seeds, between_rows, rest = difference.spread or (0.0, 0.0, 0.0)
-        squares = (rest + rows * between_seeds, rest + seeds * between_rows, rest)
-        variance, degrees = _variance_of_mean(*squares, seeds, rows)
-        return _t(confidence, degrees) * math.sqrt(variance) < abs(difference.mean)
+        return detectable(difference, seeds, rows, confidence, power) < abs(difference.mean)
 
     seeds = next((more for more in range(1, limit + 1) if would_tell(n + more, m)), None)
     if not would_tell(n, 100 * m):
@@ -106,6 +106,24 @@ def more_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if would_tell(n, middle) else (middle, high)
     return seeds, high - m
+
+
+def detectable(
+    difference: Difference,
+    seeds: int | None = None,
+    rows: int | None = None,
+    confidence: float = 0.95,
+    power: float = POWER,
+) -> float:
+    """The difference that would be told in a share of `power` of experiments with so many seeds and rows, at the spread
+    of this one; infinite where that is unknown."""
+    if difference.spread is None:
+        return math.inf
+    seeds, rows = seeds or difference.seeds, rows or difference.rows
+    between_seeds, between_rows, rest = difference.spread
+    squares = (rest + rows * between_seeds, rest + seeds * between_rows, rest)
+    variance, degrees = _variance_of_mean(*squares, seeds, rows)
+    return (_t(confidence, degrees) + _t(2 * power - 1, degrees)) * math.sqrt(variance)
 
 
 def _variance_of_mean(
@@ -156,12 +174,12 @@ def group_letters(count: int, differs: Callable[[int, int], bool]) -> list[str]:
 
 
 def _t(confidence: float, degrees: float) -> float:
-    from scipy import stats
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
-    return float(stats.t.ppf((1 + confidence) / 2, degrees))
+    return float(stdtrit(degrees, (1 + confidence) / 2))
 
 
 def _two_sided(value: float, degrees: float) -> float:
-    from scipy import stats
+    from scipy.special import stdtr
 
-    return float(2 * stats.t.sf(abs(value), degrees))
+    return float(2 * stdtr(degrees, -abs(value)))

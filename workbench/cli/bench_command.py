@@ -1,4 +1,4 @@
-"""`workbench bench estimate`: predictions against published measurements."""
+"""`workbench bench estimate`: predictions against published measurements; and the other benches by their own files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from workbench.cli import statistics_bench_command
 from workbench.cli.printing import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def add(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     command.add_argument("--only", metavar="WORDS", default="", help="only runs whose name has these words")
     function: Callable[[argparse.Namespace], int] = bench_estimate
     command.set_defaults(command=function)
+    statistics_bench_command.add(kinds)
 
 
 def bench_estimate(arguments: argparse.Namespace) -> int:

@@ -162,5 +162,7 @@ def few_test_rows(number: int) -> list[Fault]:
     if not 0 < number < _FEW_TEST_ROWS:
         return []
     title = f"Only {count_of(number, 'test row')}"
-    detail = f"One row more or less is {100 / number:.1f} points of accuracy: differences will hardly be told apart."
+    detail = (
+        f"One row more or less is {100 / number:.1f} % of the score: differences will hardly be told apart."
+    )
     return [Fault("few_test_rows", "look", title, detail, count=number)]

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,7 +82,24 @@ def apply(model: nn.Module, options: BoftOptions, context: Context) -> nn.Module
         target_modules=targets,
         bias=options.bias,
     )
-    return attach(model, config, context)
+    with _shapes_of_permutations() if context.on_meta else contextlib.nullcontext():
+        return attach(model, config, context)
+
+
+@contextlib.contextmanager
+def _shapes_of_permutations() -> Iterator[None]:
+    """PEFT fills a square matrix for each layer in a loop over its rows: seconds for each large model, for no count."""
+    from unittest import mock
+
+    import torch
+    from peft.tuners.boft.layer import BOFTLayer
+
+    stand_ins = {
+        "block_butterfly_perm": lambda layer, n, *_: torch.arange(n),
+        "perm2mat": lambda layer, places: torch.empty((len(places), len(places))),
+    }
+    with mock.patch.multiple(BOFTLayer, **stand_ins), torch.device("meta"):
+        yield
 
 
 def _blocks(options: BoftOptions, inputs: list[int]) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def _output_layer(model: Any) -> Any:
         )
     if output.weight is model.get_input_embeddings().weight:
         raise Unsuitable(
-            "generation adds no new head, and this model's output layer is the same weights as its word embeddings:"
+            "this task adds no new head, and this model's output layer is the same weights as its word embeddings:"
             " training it would change what the model reads as well, so choose frozen layers or LoRA"
         )
     return output

@@ -16,7 +16,7 @@ from workbench.ui.plan import Plan
 from workbench.ui.sheet import draw_sheet
 from workbench.uploads import PREFIX
 
-UPLOADS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".gz", ".zip")
+UPLOADS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx", ".txt", ".md", ".gz", ".zip")
 
 
 def draw_sources(context: PageContext, at: dict[str, Any]) -> None:
@@ -37,8 +37,8 @@ def draw_sources(context: PageContext, at: dict[str, Any]) -> None:
         megabytes = Limits().bytes // MEGABYTE
         stays = "Only you see it here." if context.hosted else "It stays on this machine."
         html_block(
-            '<div class="wb-strong">Drop a CSV, TSV, JSON, JSON Lines, Parquet or Excel file, zipped or not</div>'
-            f'<div class="wb-note">A text and a label per row, a question and an answer, or a conversation. Up to {megabytes} MB. {stays}</div>'
+            '<div class="wb-strong">Drop a CSV, TSV, JSON, JSON Lines, Parquet, Excel or plain text file, zipped or not</div>'
+            f'<div class="wb-note">A text and a label per row, a question and an answer, a conversation, a preferred and a rejected answer, or just text. Up to {megabytes} MB. {stays}</div>'
         )
         at["upload"] = gr.File(
             label="Data file",

@@ -113,11 +113,13 @@ def _figure(title: str, unit: str) -> go.Figure:
 def _add_line(figure: go.Figure, line: Line, scale: float, unit: str) -> None:
     colour = find_family(line.family).light
     name = _safe(line.label) + ("" if line.seed is None else f" seed {line.seed}")
+    x, y, titles = _with_breaks(line, scale)
+    told = "<br>%{customdata}" if line.stages else ""
     figure.add_scatter(
-        x=line.x, y=[value * scale for value in line.y], mode="lines", name=name,
+        x=x, y=y, customdata=titles or None, mode="lines", name=name, connectgaps=False,
         line={"color": colour, "width": 2.6 if line.live else 1.6, "dash": DASHES[line.place % len(DASHES)]},
         opacity=1.0 if line.live or line.low else 0.85,
-        hovertemplate=f"<b>{name}</b><br>%{{x:.4~g}}: %{{y:.4~g}} {unit}<extra></extra>",
+        hovertemplate=f"<b>{name}</b>{told}<br>%{{x:.4~g}}: %{{y:.4~g}} {unit}<extra></extra>",
     )  # fmt: skip
     if not line.y:
         return
@@ -126,6 +128,29 @@ def _add_line(figure: go.Figure, line: Line, scale: float, unit: str) -> None:
         x=[line.x[-1]], y=[line.y[-1] * scale], mode="markers", hoverinfo="skip", cliponaxis=False,
         marker={"symbol": symbol, "size": 9 if line.live or line.ended else 7, "color": colour},
     )  # fmt: skip
+    begins = [place for place, value in enumerate(x) if place and x[place - 1] is None and value is not None]
+    if begins:
+        figure.add_scatter(
+            x=[x[place] for place in begins], y=[y[place] for place in begins], mode="markers", hoverinfo="skip",
+            marker={"symbol": "circle-open", "size": 7, "color": colour, "line": {"width": 1.6}},
+        )  # fmt: skip
+
+
+def _with_breaks(line: Line, scale: float) -> tuple[list[float | None], list[float | None], list[str]]:
+    """The curve with a gap before each further stage, and the stage of every point; no names without stages."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    titles: list[str] = []
+    before = ""
+    for at, value in zip(line.x, line.y):
+        title = next((name for name, begin in reversed(line.stages) if begin <= at), "")
+        if titles and title != before:
+            x, y, titles = [*x, None], [*y, None], [*titles, ""]
+        x.append(at)
+        y.append(value * scale)
+        titles.append(_safe(title))
+        before = title
+    return x, y, titles if line.stages else []
 
 
 def _add_band(figure: go.Figure, line: Line, scale: float) -> None:

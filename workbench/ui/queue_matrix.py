@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from markupsafe import Markup
@@ -10,9 +10,11 @@ from markupsafe import Markup
 from workbench.curves import family_of
 from workbench.queue_state import MatrixRow, QueueState, matrix, run_share
 from workbench.result import Run
+from workbench.stage_progress import Doing
 from workbench.ui.families import family as find_family
 from workbench.ui.parts import button, format_time_left, icon, marker, progress_bar
 from workbench.ui.shown import head_of, in_sentence, in_words, judged_by, plain_figure, score_of
+from workbench.ui.stage_view import stage_bar
 
 STATE_WORDS = {
     "queued": "waiting",
@@ -50,13 +52,15 @@ def progress_line(state: QueueState, *, paused: bool = False) -> Markup:
     return Markup('<div class="wb-queue-progress">{}<span>{}</span>{}</div>').format(bar, words, time)
 
 
-def running_cards(runs: Sequence[Run], *, slots: int, threads: int | None) -> Markup:
-    """One card for each run at work, with its own Cancel."""
+def running_cards(
+    runs: Sequence[Run], *, slots: int, threads: int | None, doing: Mapping[str, Doing] | None = None
+) -> Markup:
+    """One card for each run at work, with its own Cancel. `doing` says more of some of them, by their ids."""
     active = [run for run in runs if run.state in ("running", "starting")]
     waiting = sum(run.state == "queued" for run in runs)
     note = f"{slots} at a time" + (f", {threads} thread{'s' * (threads != 1)} each" if threads else "")
     if active:
-        body = Markup("").join(_running_card(run) for run in active)
+        body = Markup("").join(_running_card(run, (doing or {}).get(run.id)) for run in active)
     elif waiting:
         body = Markup('<p class="wb-two">Nothing runs at this moment; {} {} for its turn.</p>').format(
             waiting, "run waits" if waiting == 1 else "runs wait"
@@ -69,7 +73,7 @@ def running_cards(runs: Sequence[Run], *, slots: int, threads: int | None) -> Ma
     ).format(note if active else "", body)
 
 
-def _running_card(run: Run) -> Markup:
+def _running_card(run: Run, doing: Doing | None = None) -> Markup:
     family = family_of(run.spec.choice.method)
     left = format_time_left(run.seconds_left)
     when = (
@@ -78,6 +82,15 @@ def _running_card(run: Run) -> Markup:
         else ""
     )
     step = f"step {run.step:,}" + (f" of {run.steps:,}" if run.steps else "") if run.step else "starting"
+    share = run_share(run)
+    if doing is not None:
+        step, share = doing.words, doing.share
+    spoken = f"{run.label} seed {run.spec.seed}: {step}"
+    drawn = (
+        stage_bar(doing.parts, family, spoken)
+        if doing is not None and doing.parts
+        else progress_bar(share, family, label=spoken)
+    )
     pace = f"{_rows_per_second(run):.0f} samples/s" if _rows_per_second(run) else ""
     loss = f"loss {run.loss:.2f}" if run.loss is not None else ""
     stop = button("Cancelling", "none", run.id, disabled=True)
@@ -99,7 +112,7 @@ def _running_card(run: Run) -> Markup:
         seed=run.spec.seed,
         when=when,
         stop=stop,
-        bar=progress_bar(run_share(run), family, label=f"{run.label} seed {run.spec.seed}: {step}"),
+        bar=drawn,
         step=step,
         figures=", ".join(part for part in (loss, pace) if part),
     )

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from workbench.curves import family_of
 from workbench.metric import metric
 from workbench.result import Result, Run
 from workbench.ui.curve_table import plain_table
 from workbench.ui.parts import format_count, format_milliseconds, format_score, term
 from workbench.ui.shown import head_of, in_sentence, in_words, judged_by, plain_figure, writes_text
+from workbench.ui.stage_view import forms_table, stage_table
 
 MOST_LABELS = 16
 MOST_MIXED_UP = 10
@@ -22,6 +24,7 @@ def detail_html(run: Run | None) -> Markup:
     if run is None or run.result is None:
         return Markup('<p class="wb-two">Label by label or kind by kind: here once a run has finished.</p>')
     parts = _written(run, run.result) if writes_text(run.spec.setting) else _labelled(run, run.result)
+    parts += [stage_table(run.result, family_of(run.spec.choice.method)), forms_table(run.result)]
     return Markup('<div class="wb-detail">{}{}</div>').format(Markup("").join(parts), _notes(run.result))
 
 

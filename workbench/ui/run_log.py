@@ -18,7 +18,7 @@ from workbench.ui.shown import chosen_by, in_sentence, in_words, judged_by, scor
 
 EVENTS_SHOWN = 8
 LINES = 200
-KINDS = ("evaluated", "warning")
+KINDS = ("evaluated", "warning", "started")
 _ICONS = {"finished": "ok", "failed": "fail", "lost": "fail", "warning": "warn", "cancelled": "no"}
 
 Source = Literal["steps", "output"]
@@ -26,7 +26,7 @@ Source = Literal["steps", "output"]
 
 def events_card(store: Store, runs: Sequence[Run]) -> Markup:
     """The newest events, newest first. Only what ends a run is announced, politely."""
-    told = [(event, run) for run in runs for event in store.events(run.id, kinds=KINDS)]
+    told = [(event, run) for run in runs for event in store.events(run.id, kinds=KINDS) if _is_news(event)]
     told += [(end, run) for run in runs if (end := _end_of(run)) is not None]
     told.sort(key=lambda pair: (pair[0].at, pair[0].seq), reverse=True)
     rows = Markup("").join(_event_row(event, run) for event, run in told[:EVENTS_SHOWN])
@@ -40,6 +40,11 @@ def events_card(store: Store, runs: Sequence[Run]) -> Markup:
         rows or Markup('<p class="wb-two">Nothing has happened yet.</p>'),
         event_words(*last) if last else "",
     )
+
+
+def _is_news(event: Event) -> bool:
+    """Of starts only those of stages: that a run has begun is plain to see."""
+    return event.kind != "started" or int(event.values.get("stages") or 1) > 1
 
 
 def _end_of(run: Run) -> Event | None:
@@ -62,9 +67,14 @@ def event_words(event: Event, run: Run) -> str:
     who = f"{run.label} seed {run.spec.seed}"
     if event.kind == "evaluated":
         score = chosen_by(run.spec.setting)
+        if score not in event.values and "reward_accuracy" in event.values:
+            score = "reward_accuracy"  # of the reward model, which answers nothing
         value = event.values.get(score)
         told = in_words(value, score) if isinstance(value, int | float) else "done"
         return f"{who}: validation {in_sentence(score)} {told} at step {event.values.get('step')}"
+    if event.kind == "started":
+        values = event.values
+        return f"{who}: stage {values['stage_number']} of {values['stages']} begins, {values['stage_title']}"
     if event.kind == "finished":
         score = judged_by(run.spec.setting)
         reached = in_words(score_of(run), score)
@@ -93,8 +103,18 @@ def log_html(lines: Sequence[str], *, follow: bool) -> Markup:
 
 def _step_line(event: Event) -> str:
     values = event.values
+    if event.kind == "sample":
+        told = (
+            f"{name.replace('_', ' ')} {_figure(value, '.6g')}"
+            for name, value in values.items()
+            if name != "stage"
+        )
+        return "  ".join(["sample", *told])
+    if event.kind == "started" and values.get("stage_title"):
+        return f"stage {values['stage_number']} of {values['stages']}  {values['stage_title']}"
     if event.kind == "step":
         parts = [f"step {values.get('step'):>5}", f"loss {_figure(values.get('loss'), '.4f')}"]
+        parts += [f"{name} {_figure(values[name], '.4f')}" for name in ("reward", "kl") if name in values]
         if values.get("learning_rate") is not None:
             parts.append(f"lr {_figure(values['learning_rate'], '.1e')}")
         if values.get("gradient_norm") is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.optimizers import FACTS, refusal
 from workbench.spec import BUDGET_KINDS, OPTIMIZERS, PRECISIONS, SCHEDULES
 from workbench.ui.plan import MOST_SEEDS, Plan, budget_of, change_seeds, change_setting, setting_value
 
@@ -39,7 +40,8 @@ FOLDED = (
     Field("schedule", "Schedule", "How the learning rate falls after the warm-up.", "choice", SCHEDULES),
     Field("warmup_share", "Warm-up share", "Part of the steps in which the learning rate rises from zero."),
     Field("weight_decay", "Weight decay", "Pulls trained weights towards zero at each step."),
-    Field("optimizer", "Optimiser", "The rule that turns gradients into steps.", "choice", OPTIMIZERS),
+    Field("optimizer", "Optimiser", "The rule that turns gradients into steps. AdamW is the usual choice; Lion, Adafactor, 8-bit"
+        " and GaLore need less memory, and Lion a learning rate three to ten times lower.", "choice", OPTIMIZERS),
     Field("label_smoothing", "Label smoothing", "How much of the target is spread over the other labels."),
     Field("gradient_accumulation", "Gradient accumulation", "Batches gathered before each step.", "whole"),
     Field("gradient_clip", "Gradient clip", "Longest step direction allowed; 0 switches it off."),
@@ -84,9 +86,19 @@ def _draw(field: Field, value: Any, help: bool = True) -> Any:
     words: dict[str, Any] = {"label": field.title, "min_width": 80}
     if help:
         words["info"] = field.help
+    if field.name == "optimizer":
+        return gr.Dropdown(_optimizers(), value=value, **words)
     if field.kind == "choice":
         return gr.Dropdown(list(field.choices), value=value, **words)
     return gr.Number(value, precision=0 if field.kind == "whole" else None, **words)
+
+
+def _optimizers() -> list[tuple[str, str]]:
+    """By title, those that can't be used here last and marked so; a setting that names one is refused with the reason."""
+    known = [(fact.title, fact.name, refusal(fact.name, device=None)) for fact in FACTS]
+    usable = [(title, name) for title, name, reason in known if reason is None]
+    missing = [(f"{title} (not installed)", name) for title, name, reason in known if reason is not None]
+    return [*usable, *missing]
 
 
 def values_of(plan: Plan) -> list[Any]:

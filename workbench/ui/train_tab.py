@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from workbench.curves import XAxis, runs_worth_drawing, training_lines, validation_lines
+from workbench import stage_progress
+from workbench.curves import XAxis, runs_worth_drawing, sampled_lines, training_lines, validation_lines
 from workbench.metric import metric
 from workbench.more_runs import calmer_choice
 from workbench.queue_state import queue_state
-from workbench.result import ACTIVE_STATES, Run
+from workbench.result import ACTIVE_STATES, Event, Run
 from workbench.spec import RunSpec
 from workbench.store import Store
 from workbench.ui import shown
@@ -27,6 +28,12 @@ from workbench.ui.run_log import Source, events_card, log_html, log_lines
 from workbench.ui.train_layout import draw, train_title
 
 X_TITLES: dict[str, str] = {"step": "step", "time": "seconds of training"}
+STAGE_SCORES = ("reward_accuracy", "preference_accuracy")
+# What a policy says of the answers that it draws in training: its loss stays near nought and tells nothing.
+SAMPLED = {
+    "sampled_reward": ("reward", "Reward while sampling"),
+    "sampled_kl": ("kl", "KL while sampling"),
+}
 
 
 def build(context: PageContext) -> Tab:
@@ -103,7 +110,8 @@ class _Wiring:
         if not active:
             new["confirm"] = gr.update(visible=False)
         threads = next((run.threads for run in at_work if run.threads), None)
-        new["running"] = str(running_cards(runs, slots=slots, threads=threads))
+        doing = {run.id: found for run in at_work if (found := stage_progress.doing(store, run))}
+        new["running"] = str(running_cards(runs, slots=slots, threads=threads, doing=doing))
         new["queue"] = str(queue_table(runs))
         cards = str(failure_cards(store, runs))
         new["failures"] = gr.update(value=cards, visible=bool(cards))
@@ -124,15 +132,21 @@ class _Wiring:
         self, runs: Sequence[Run], score: str | None, x: XAxis, smoothing: float
     ) -> tuple[Any, Any, str]:
         store, kept = self.context.store, runs_worth_drawing(runs)
-        score = score or shown.chosen_by(runs[0].spec.setting)
+        chosen_by = shown.chosen_by(runs[0].spec.setting)
+        score = score or chosen_by
         losses = training_lines(store, kept, x=x, smoothing=smoothing)
-        scores = validation_lines(store, kept, score, x=x)
+        if score in SAMPLED:
+            name, title = SAMPLED[score]
+            drawn = sampled_lines(store, kept, name, x=x, smoothing=smoothing)
+            share, score = False, chosen_by
+            scores = validation_lines(store, kept, score, x=x)
+        else:
+            drawn = scores = validation_lines(store, kept, score, x=x)
+            title, share = f"Validation {shown.in_sentence(score)}", shown.is_share(score)
         last = max((float(run.steps) for run in kept if run.steps), default=None) if x == "step" else None
-        title = f"Validation {shown.in_sentence(score)}"
-        share = shown.is_share(score)
         return (
             curve_figure(losses, title="Training loss", x_title=X_TITLES[x], share=False, last=last),
-            curve_figure(scores, title=title, x_title=X_TITLES[x], share=share, last=last, from_zero=False),
+            curve_figure(drawn, title=title, x_title=X_TITLES[x], share=share, last=last, from_zero=False),
             str(curve_table(kept, losses, scores, score)),
         )
 
@@ -233,18 +247,27 @@ def log_choices(runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | Non
 
 
 def validation_choices(store: Store, runs: Sequence[Run], chosen: str | None) -> tuple[Any, str | None]:
-    """The scores that were measured on the way, the one that picks the checkpoint first; no choice where there is one."""
+    """The scores that were measured on the way, the one that picks the checkpoint first, then those of stages; no choice
+    where there is one."""
     setting = runs[0].spec.setting
     first, score = shown.chosen_by(setting), shown.judged_by(setting)
     known: set[str] = set()
+    staged = {run.spec.choice.id for run in runs if stage_progress.planned(run.spec)}
     for run in runs:
-        if events := store.events(run.id, kinds=("evaluated",)):
-            known = set(events[-1].values)
-            break
-    names = [name for name in dict.fromkeys((first, score, "perplexity")) if name == first or name in known]
-    value = chosen if chosen in names else first
+        # Stages have scores of their own; runs without any all have the same.
+        if (staged or not known) and (events := store.events(run.id, kinds=("evaluated",))):
+            known |= {name for event in events for name in event.values}
+    wanted = dict.fromkeys((first, score, "perplexity", *(STAGE_SCORES if staged else ())))
+    names = [name for name in wanted if name == first or name in known]
     choices = [(metric(name).title, name) for name in names]
-    return gr.update(choices=choices, value=value, visible=len(names) > 1), value
+    if staged and any("reward" in event.values for run in runs for event in _last_step(store, run)):
+        choices += [(title, name) for name, (_, title) in SAMPLED.items()]
+    value = chosen if chosen in [name for _, name in choices] else first
+    return gr.update(choices=choices, value=value, visible=len(choices) > 1), value
+
+
+def _last_step(store: Store, run: Run) -> list[Event]:
+    return store.events(run.id, kinds=("step",))[-1:]
 
 
 def _progress(runs: Sequence[Run]) -> int:

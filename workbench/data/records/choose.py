@@ -65,6 +65,15 @@ def choose(raw: RawData, task: RecordTask, asked: Asked) -> Chosen:
             " Name the columns",
             code="columns",
         )
+    playing = [pair for pair in found if set(asked.columns) <= set(pair[1].columns)]
+    if not playing:
+        best, guess = found[0]
+        known = list(dict.fromkeys((*guess.columns, "references", "kind", "answer", "system")))
+        strange = [role for role in asked.columns if role not in guess.columns]
+        raise DataError(
+            f"columns, read as {best.title}: {unknown_names('role', strange, known)}", code="columns"
+        )
+    found = [*playing, *(pair for pair in found if pair not in playing)]
     best, guess = found[0]
     if asked.format:
         guess = replace(guess, score=1.0, reason=f"chosen; {guess.reason}")

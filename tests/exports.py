@@ -1,0 +1,80 @@
+"""What the tests of export and serving share: a store with runs that were really trained, and a fresh interpreter."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.training import Heard
+from workbench import measure
+from workbench.data import Prepared, save_prepared
+from workbench.spec import RunSpec
+from workbench.store import Store
+from workbench.train import train
+
+
+def train_run(store: Store, spec: RunSpec, prepared: Prepared) -> str:
+    """Train it here, in this process, and give its id."""
+    fingerprint = spec.setting.data.fingerprint
+    folder = store.data_folder(fingerprint)
+    if not folder.is_dir():
+        save_prepared(prepared, folder)
+    (run_id,) = store.add([spec])
+    store.claim(run_id)
+    store.change_state(run_id, "running")
+    seconds, measure.LATENCY_SECONDS = measure.LATENCY_SECONDS, 0.0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    heard = Heard()
+    try:
+        result = train(
+            spec,
+            prepared,
+            store.run_folder(run_id),
+            emit=heard.emit,
+            should_stop=heard.should_stop,
+            device="cpu",
+            store=store,
+        )
+    finally:
+        measure.LATENCY_SECONDS = seconds
+        torch.set_num_threads(threads)
+    store.change_state(run_id, "finished", result=dataclasses.replace(result))
+    return run_id
+
+
+def with_fingerprint(spec: RunSpec, prepared: Prepared) -> tuple[RunSpec, Prepared]:
+    """The same with the true fingerprint of the rows, so that they can be kept and read back."""
+    from workbench.data.fingerprint import fingerprint_of_rows
+
+    found = fingerprint_of_rows(spec.setting.task, prepared.rows)
+    data = dataclasses.replace(prepared.spec, fingerprint=found)
+    return (
+        dataclasses.replace(spec, setting=dataclasses.replace(spec.setting, data=data)),
+        dataclasses.replace(prepared, spec=data),
+    )
+
+
+def fresh(script: str, folder: Path, **environment: Any) -> str:
+    """What a script prints that knows nothing of the workbench."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+            **{name: str(value) for name, value in environment.items()},
+        },
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
