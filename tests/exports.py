@@ -13,7 +13,7 @@ import torch
 
 from tests.training import Heard
 from workbench import measure
-from workbench.data import Prepared, save_prepared
+from workbench.data import Prepared, data_task, save_prepared
 from workbench.spec import RunSpec
 from workbench.store import Store
 from workbench.train import train
@@ -51,9 +51,7 @@ def train_run(store: Store, spec: RunSpec, prepared: Prepared) -> str:
 
 def with_fingerprint(spec: RunSpec, prepared: Prepared) -> tuple[RunSpec, Prepared]:
     """The same with the true fingerprint of the rows, so that they can be kept and read back."""
-    from workbench.data.fingerprint import fingerprint_of_rows
-
-    found = fingerprint_of_rows(spec.setting.task, prepared.rows)
+    found = data_task(spec.setting.task).fingerprint(prepared.rows, prepared.spec.labels)
     data = dataclasses.replace(prepared.spec, fingerprint=found)
     return (
         dataclasses.replace(spec, setting=dataclasses.replace(spec.setting, data=data)),
@@ -61,7 +59,7 @@ def with_fingerprint(spec: RunSpec, prepared: Prepared) -> tuple[RunSpec, Prepar
     )
 
 
-def fresh(script: str, folder: Path, **environment: Any) -> str:
+def fresh(script: str, folder: Path, *, seconds: float = 280, **environment: Any) -> str:
     """What a script prints that knows nothing of the workbench."""
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -74,7 +72,7 @@ def fresh(script: str, folder: Path, **environment: Any) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=seconds,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

@@ -164,6 +164,7 @@ def test_pickled_weights_are_refused(tiny):
     shutil.move(weights, tiny / "pytorch_model.bin")
     assert "pytorch_model.bin" in refused(str(tiny), "no_weights")
     assert "no weights" in refused(str(_empty_copy(tiny)), "no_weights")
+    assert models.resolve(str(_empty_copy(tiny)), counting=True).kind == "folder"
 
 
 def _empty_copy(folder):
@@ -298,6 +299,7 @@ def test_a_hub_model_is_pinned_to_its_commit(monkeypatch):
 def test_hub_models_without_safetensors_are_refused(monkeypatch):
     monkeypatch.setattr(HfApi, "model_info", lambda *a, **k: hub_info(["config.json", "pytorch_model.bin"]))
     assert "pytorch_model.bin" in refused("some/model", "no_weights")
+    assert models.resolve("some/model", counting=True).kind == "hub"  # the config is all that is asked for
     monkeypatch.setattr(HfApi, "model_info", lambda *a, **k: hub_info(["README.md"]))
     refused("some/model", "not_a_model")
 
@@ -333,6 +335,7 @@ PUBLISHED = {  # all weights as published: of the causal language model, else of
     "distilgpt2": 81_912_576,
     "Llama-2-7b-hf": 6_738_415_616,
     "Llama-3.1-8B": 8_030_261_248,
+    "Llama-3.1-70B": 70_553_706_496,
     "Llama-3.2-1B": 1_235_814_400,
     "Llama-3.2-3B": 3_212_749_824,
     "TinyLlama-1.1B-Chat-v1.0": 1_100_048_384,
@@ -340,10 +343,18 @@ PUBLISHED = {  # all weights as published: of the causal language model, else of
     "SmolLM2-360M": 361_821_120,
     "SmolLM2-1.7B": 1_711_376_384,
     "Mistral-7B-v0.1": 7_241_732_096,
+    "Mixtral-8x7B-v0.1": 46_702_792_704,
+    "gemma-2-2b": 2_614_341_888,
+    "gemma-2-9b": 9_241_705_984,
+    "gemma-3-270m": 268_098_176,
+    "gemma-3-1b-pt": 999_885_952,
     "Qwen2.5-0.5B": 494_032_768,
     "Qwen2.5-1.5B": 1_543_714_304,
     "Qwen2.5-7B": 7_615_616_512,
+    "Qwen2.5-14B": 14_770_033_664,
     "Qwen3-0.6B": 596_049_920,
+    "Qwen3-14B": 14_768_307_200,
+    "Qwen3-30B-A3B": 30_532_122_624,
     "pythia-70m": 70_426_624,
     "pythia-160m": 162_322_944,
     "opt-125m": 125_239_296,

@@ -1,11 +1,6 @@
-"""Stages: how a budget is divided, the record of what is complete, and whole runs that are stopped and killed in each."""
+"""Stages: how a budget is divided, the record of what is complete, and whole runs that are stopped in each."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,8 +13,6 @@ from workbench.result import Result
 from workbench.spec import Budget
 from workbench.stages import Complete, Stage
 from workbench.train import OUTCOMES, Cancelled, read_outcomes, train
-
-ROOT = Path(__file__).parent.parent
 
 
 def stage(name, share=1.0):
@@ -199,38 +192,3 @@ def test_a_method_without_stages_has_none(model, tmp_path):
     )
     assert result.stages == ()
     assert not (tmp_path / stages.FILE).exists()
-
-
-KILLED = """
-import os, signal, sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
-from tests.preferences import preference_prepared, preference_spec
-from workbench.spec import Budget
-from workbench.train import train
-where, model, folder = sys.argv[1:]
-def emit(kind, values, stage="train"):
-    if kind == "step" and stage == where and values["stage_step"] == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-spec = preference_spec(model, "rlhf", options={"samples_per_prompt": 2}, learning_rate=1e-3, budget=Budget("steps", 10))
-train(spec, preference_prepared(), Path(folder), emit=emit, should_stop=lambda: False, device="cpu", checkpoint_seconds=0)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("where", STAGES)
-def test_a_run_killed_in_any_stage_goes_on_in_it(model, tmp_path, where):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, where, str(model), str(tmp_path / "run")],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    result, heard = run(rlhf(model), tmp_path / "run")
-    begun = next(w for w, kind, _ in heard.events if kind == "step")
-    assert begun == where
-    assert heard.of("step", where)[0]["stage_step"] == 2
-    assert [one["steps"] for one in result.stages] == [4, 2, 4]

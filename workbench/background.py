@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from workbench import warm
+from workbench import gpu_lease, warm
 
 
 class BackgroundError(RuntimeError):
@@ -25,7 +25,10 @@ def call(function: str, *arguments: Any, pool: str = "estimate", timeout: float 
     """`call("workbench.probe:usable", model, task)`: the function's value, or what it raised, raised here.
 
     Each pool is one child that takes one call at a time. A child that dies is started again, and asked again, once.
+    Where a GPU is lent for the length of a call, inference runs under that lease instead.
     """
+    if pool == "inference" and gpu_lease.is_offered():
+        return _on_leased_gpu(function, arguments)
     with _lock:
         helper = _pools.setdefault(pool, _Helper())
     return helper.call(function, arguments, timeout)
@@ -37,6 +40,12 @@ def close() -> None:
         for helper in _pools.values():
             helper.close()
         _pools.clear()
+
+
+@gpu_lease.on_leased_gpu()
+def _on_leased_gpu(function: str, arguments: tuple[Any, ...]) -> Any:
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)(*arguments)
 
 
 class _Helper:

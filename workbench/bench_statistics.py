@@ -127,7 +127,9 @@ def hold(methods: list[Seeds], *, draws: int = 8000, seed: int = 0, tick: Tick =
         told.append(
             power(f"{first.label} and {second.label}", first.marks, second.marks, gap, draws // 4, rng)
         )
-    return Held(methods[0].marks.shape[1], tuple(len(one.marks) for one in methods), tuple(false), tuple(told))
+    return Held(
+        methods[0].marks.shape[1], tuple(len(one.marks) for one in methods), tuple(false), tuple(told)
+    )
 
 
 def false_verdicts(marks: Marks, group: int, draws: int, rng: np.random.Generator) -> Share:

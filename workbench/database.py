@@ -11,7 +11,14 @@ from pathlib import Path
 NETWORK_FILE_SYSTEMS = frozenset(
     (
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "beegfs", "ceph", "glusterfs"),
-        *("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.rclone", "fuse.mount-s3"),
+        *("ocfs2", "gfs2", "gpfs", "orangefs", "ncpfs", "davfs"),
+    )
+)
+# Whatever else comes through FUSE is a bucket or another machine's folder more often than not.
+LOCAL_FUSE = frozenset(
+    (
+        *("fuse.overlayfs", "fuse.fuse-overlayfs", "fuse.lxcfs", "fuse.ntfs", "fuse.ntfs-3g", "fuse.exfat"),
+        *("fuse.encfs", "fuse.gocryptfs", "fuse.bindfs", "fuse.mergerfs", "fuse.virtiofs"),
     )
 )
 
@@ -105,7 +112,8 @@ def refuse_network_mount(folder: Path, mounts: Path = Path("/proc/mounts")) -> N
     place = folder.resolve()
     inside = [line for line in lines if len(line) > 2 and place.is_relative_to(_unescaped(line[1]))]
     kind = max(inside, key=lambda line: len(_unescaped(line[1])))[2] if inside else ""
-    if kind in NETWORK_FILE_SYSTEMS:
+    is_bucket = kind.split(".")[0] == "fuse" and kind not in LOCAL_FUSE
+    if kind in NETWORK_FILE_SYSTEMS or is_bucket:
         raise no_wal(folder, kind)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 import torch
 
 from workbench import evaluate, text_scores
-from workbench.architecture import plain_base
 from workbench.task import Batch, Encoded, Live, Outcome
 from workbench.templates import end_ids
+from workbench.writing_state import drawn_from, own_decoding
+from workbench.writing_state import evaluating as evaluating
+from workbench.writing_state import positions_from_mask as positions_from_mask
 
 NOT_LEARNT = -100
 READ_BATCH = 32
@@ -157,9 +158,9 @@ def generate(
         }
     with (
         evaluating(live.model),
-        _own_decoding(live.model),
+        own_decoding(live.model),
         positions_from_mask(live.model),
-        _drawn_from(options.decoding_seed, live.device),
+        drawn_from(options.decoding_seed, live.device),
         evaluate.computing(live.precision, live.device),
     ):
         found = live.model.generate(
@@ -250,68 +251,3 @@ def batches(live: Live, lengths: Sequence[int], size: int) -> Iterator[list[int]
         if live.tick is not None:
             live.tick()
         yield order[begin : begin + size]
-
-
-@contextlib.contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(was_training)
-
-
-@contextlib.contextmanager
-def _own_decoding(model: Any) -> Iterator[None]:
-    """Decoding is the setting's: a penalty or temperature that a model brings along would hold for it alone."""
-    from transformers import GenerationConfig
-
-    holders = list({id(m): m for m in (model, plain_base(model))}.values())
-    kept = [holder.generation_config for holder in holders]
-    for holder in holders:
-        holder.generation_config = GenerationConfig()
-    try:
-        # PEFT warns of position ids that it drops, which are put back here.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for holder, config in zip(holders, kept):
-            holder.generation_config = config
-
-
-@contextlib.contextmanager
-def positions_from_mask(model: Any) -> Iterator[None]:
-    """Count positions over real tokens, virtual ones included: PEFT's prompt methods drop the position ids of
-    left-padded rows, which would then stand farther from their prompt the more padding they have."""
-    import inspect
-
-    base = plain_base(model)
-    if "position_ids" not in inspect.signature(base.forward).parameters:
-        yield
-        return
-
-    def fill(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-        mask, tokens = kwargs.get("attention_mask"), kwargs.get("input_ids")
-        given = tokens if tokens is not None else kwargs.get("inputs_embeds")
-        if kwargs.get("position_ids") is not None or mask is None or given is None or mask.dim() != 2:
-            return None
-        positions = (mask.long().cumsum(1) - 1).clamp(min=0)[:, -given.shape[1] :]
-        return args, {**kwargs, "position_ids": positions}
-
-    hook = base.register_forward_pre_hook(fill, with_kwargs=True)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-@contextlib.contextmanager
-def _drawn_from(seed: int, device: str) -> Iterator[None]:
-    """The same draw for every model, and none from the random numbers of training."""
-    devices = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield

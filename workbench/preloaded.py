@@ -21,6 +21,7 @@ MODULES = (
     "transformers.models.bert.modeling_bert",
     "transformers.models.roberta.modeling_roberta",
     "transformers.models.distilbert.modeling_distilbert",
+    "transformers.models.qwen3_moe.modeling_qwen3_moe",
     "transformers.tokenization_utils_tokenizers",
     "peft",
     "accelerate",

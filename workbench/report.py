@@ -1,4 +1,4 @@
-"""A comparison on paper: terminal table, CSV, Markdown. Text cells that a spreadsheet would run are made harmless."""
+"""A comparison as a terminal table or CSV, and how its figures are written. Cells that a spreadsheet would run are made harmless."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from workbench.compare import Comparison, Row
 from workbench.metric import COLUMNS, OF_FEW_BITS, Metric, metric
 from workbench.statistics import Interval
+from workbench.verdicts import MINUS
 
 PRINTED = (
     "accuracy",
@@ -47,10 +48,10 @@ def to_text(comparison: Comparison) -> str:
         f"{setting.data.source} / {setting.model} / {setting.task}, {setting.budget.amount:g} {setting.budget.kind}, "
         f"batch {setting.batch_size} / setting {setting.id}"
     )
-    names = _columns(comparison)
+    names = printed_columns(comparison)
     header = ["method", *[f"{metric(n).title.lower()}{_unit(metric(n))}" for n in names], "group"]
     lines = [
-        [_name(row), *[_cell(row.cells.get(n), metric(n)) for n in names], row.letters]
+        [row_name(row), *[cell_text(row.cells.get(n), metric(n)) for n in names], row.letters]
         for row in _all(comparison)
     ]
     notes = [f"{row.label}: {reason}" for row in comparison.rows for reason in row.reasons]
@@ -58,28 +59,6 @@ def to_text(comparison: Comparison) -> str:
     return "\n".join(
         [head, "", *_aligned(header, lines), "", *notes, *([""] if notes else []), *verdicts]
     ).rstrip()
-
-
-def to_markdown(comparison: Comparison) -> str:
-    """The same as a Markdown table."""
-    names = _columns(comparison)
-    header = ["Method", *[f"{metric(n).title}{_unit(metric(n))}" for n in names], "Group"]
-    rows = [
-        [_name(row), *[_cell(row.cells.get(n), metric(n)) for n in names], row.letters]
-        for row in _all(comparison)
-    ]
-    setting = comparison.setting
-    out = [
-        f"Setting `{setting.id}`: {_md(setting.data.source)}, {_md(setting.model)}, "
-        f"{setting.budget.amount:g} {setting.budget.kind}, batch {setting.batch_size}.",
-        "",
-        "| " + " | ".join(map(_md, header)) + " |",
-        "|" + "|".join(["---", *["---:"] * len(names), "---"]) + "|",
-        *["| " + " | ".join(map(_md, row)) + " |" for row in rows],
-        "",
-        *[f"- {_md(v.sentence)} {_md(v.detail)}" for v in comparison.verdicts[:8]],
-    ]
-    return "\n".join(out).rstrip() + "\n"
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -128,7 +107,8 @@ def format_value(value: float | None, column: Metric) -> str:
         "ms": lambda v: f"{v:.2f}",
         "ratio": lambda v: f"{v:.2f}",
     }
-    return formats.get(column.format, lambda v: f"{v:.3g}")(value)
+    text = formats.get(column.format, lambda v: f"{v:.3g}")(value)
+    return MINUS + text[1:] if text.startswith("-") else text
 
 
 def _bytes(value: float) -> str:
@@ -147,19 +127,22 @@ def _all(comparison: Comparison) -> Sequence[Row]:
     return (*comparison.rows, *comparison.references)
 
 
-def _columns(comparison: Comparison) -> list[str]:
+def printed_columns(comparison: Comparison) -> list[str]:
+    """The columns that some row has, in order."""
     present = {name for row in _all(comparison) for name in row.cells}
     if "weight_bits" not in present:
         present -= set(OF_FEW_BITS)
     return [name for name in PRINTED if name in present]
 
 
-def _name(row: Row) -> str:
+def row_name(row: Row) -> str:
+    """The label, with how many of its runs did not finish."""
     ended = {state: n for state, n in row.states.items() if state != "finished"}
     return row.label + (" (" + ", ".join(f"{n} {state}" for state, n in ended.items()) + ")" if ended else "")
 
 
-def _cell(cell: Interval | None, column: Metric) -> str:
+def cell_text(cell: Interval | None, column: Metric) -> str:
+    """A mean, a score with half of its interval."""
     if cell is None:
         return ""
     text = format_value(cell.mean, column)
@@ -178,5 +161,6 @@ def _aligned(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]
     ]
 
 
-def _md(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Text that stays text, and one cell, in a Markdown table."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

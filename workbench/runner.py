@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from workbench import bases, machine, supervisor, warm
+from workbench import bases, machine, supervisor, turns, warm
 from workbench.caretaker import Caretaker
 from workbench.result import Reason, Run
 from workbench.store import RESUMABLE_STATES, Store, StoreError
@@ -39,7 +39,7 @@ class Runner:
     ) -> None:
         self.store, self.work, self.poll = store, work, poll
         self.slots = _slots(slots)
-        self.limits = limits or Limits()
+        self.limits = limits or turns.run_limits()
         self.trouble: str | None = None
         self._lock_file: IO[str] | None = None
         self._thread: threading.Thread | None = None
@@ -67,7 +67,7 @@ class Runner:
     def resume(self, run_id: str) -> str:
         """Queue a run that broke off again: it keeps its id and goes on from its newest complete checkpoint."""
         run = self.store.run(run_id)
-        if not self.store.change_state(run.id, "queued", come_from=RESUMABLE_STATES):
+        if not self.store.queue_again(run.id):
             wanted = ", ".join(RESUMABLE_STATES)
             raise ValueError(
                 f"run {run.id} is {self.store.run(run.id).state}: only a {wanted} run can be resumed"
@@ -227,16 +227,20 @@ class Runner:
         return head, wanted, device
 
     def _head(self) -> Run | None:
-        """The first queued run that can start. Those whose base will never be there end here."""
+        """The first queued run that can start, of the owner whose turn it is."""
+        for owner in turns.order(self.store.turns()):
+            if (run := self._first_of(owner)) is not None:
+                return run
+        return None
+
+    def _first_of(self, owner: str) -> Run | None:
+        """The first of an owner's that can start. Those whose base will never be there end here."""
         for limit in (1, 10_000):
-            queued = self.store.runs(states=("queued",), limit=limit)
-            for run in queued:
+            for run in self.store.runs(states=("queued",), owner=owner, limit=limit):
                 if (reason := bases.why_never(self.store, run)) is not None:
                     self.store.change_state(run.id, "failed", reason=reason, come_from=("queued",))
                 elif not bases.waits(self.store, run):
                     return run
-            if not queued:
-                return None
         return None
 
     def _fits(self, wanted: machine.Share, active: Sequence[Run]) -> bool:

@@ -113,7 +113,8 @@ def resolve(
 ) -> ModelSource:
     """Find out what `ref` means and which revision it is. ModelError says in one sentence why it can't be used.
 
-    `counting` asks for the architecture only: a shipped config then serves without any network. With `owner`,
+    `counting` asks for the architecture only: a shipped config then serves without any network, and no weights need be
+    there. With `owner`,
     a run of somebody else is as good as none. `revision` asks for that one: a Hub commit is fetched, files on disk
     must still be the same.
     """
@@ -141,7 +142,7 @@ def _resolve(
     if ref.startswith("run:"):
         return _run(ref, store, owner)
     if _is_path(ref):
-        return _folder(ref)
+        return _folder(ref, counting)
     if not HUB_ID.match(ref) or ".." in ref or len(ref) > 96:
         raise ModelError(
             f"{ref!r:.120} is not a model name: a Hub id looks like owner/name, with letters, digits, - _ and . only,"
@@ -150,7 +151,7 @@ def _resolve(
         )
     if counting and (source := _architecture(ref)):
         return source
-    return _hub(ref, revision)
+    return _hub(ref, revision, counting)
 
 
 def content_hash(folder: Path) -> str:
@@ -217,7 +218,7 @@ def _is_path(ref: str) -> bool:
     return ref.startswith(("/", ".", "~")) or "\\" in ref or ref.count("/") > 1 or os.path.isdir(ref)
 
 
-def _folder(ref: str) -> ModelSource:
+def _folder(ref: str, counting: bool) -> ModelSource:
     if is_hosted():
         raise ModelError(
             f"local folders such as {ref!r:.120} can't be used on a hosted page: name an embedded model or a Hub id",
@@ -231,7 +232,8 @@ def _folder(ref: str) -> ModelSource:
     folder = folder.resolve()
     if not (folder / "config.json").is_file():
         raise ModelError(f"the folder {ref!r:.200} has no config.json, so it holds no model", "not_a_model")
-    _only_safetensors(ref, [path.name for path in folder.iterdir()])
+    if not counting:
+        _only_safetensors(ref, [path.name for path in folder.iterdir()])
     return ModelSource(ref, str(folder), content_hash(folder), "folder", folder.name)
 
 
@@ -256,7 +258,7 @@ def _architecture(ref: str) -> ModelSource | None:
     return None
 
 
-def _hub(ref: str, revision: str | None) -> ModelSource:
+def _hub(ref: str, revision: str | None, counting: bool) -> ModelSource:
     from huggingface_hub import HfApi, errors
 
     api = HfApi()
@@ -281,22 +283,23 @@ def _hub(ref: str, revision: str | None) -> ModelSource:
             f"{ref!r:.120} is not a model name: a Hub id looks like owner/name{_near(ref)}", "name"
         ) from None
     except (errors.HfHubHTTPError, OSError) as error:
-        return _cached(ref, revision, error)
+        return _cached(ref, revision, error, counting)
     except Exception as error:
         # The HTTP client's own connection errors share no base class with OSError, and its package changes its name.
         if "http" not in type(error).__module__:
             raise
-        return _cached(ref, revision, error)
+        return _cached(ref, revision, error, counting)
     files = [file.rfilename for file in info.siblings or []]
     if "config.json" not in files:
         raise ModelError(
             f"{ref!r} has no config.json on the Hub, so it is no transformers model", "not_a_model"
         )
-    _only_safetensors(ref, files)
+    if not counting:
+        _only_safetensors(ref, files)
     return ModelSource(ref, ref, info.sha, "hub", ref)
 
 
-def _cached(ref: str, revision: str | None, error: Exception) -> ModelSource:
+def _cached(ref: str, revision: str | None, error: Exception, counting: bool) -> ModelSource:
     """The Hub did not answer: what its cache on this machine has, else a sentence that tells a slip from no network."""
     from huggingface_hub import snapshot_download
 
@@ -315,7 +318,8 @@ def _cached(ref: str, revision: str | None, error: Exception) -> ModelSource:
         raise ModelError(
             f"this machine's cache holds only a part of {ref!r}: connect and try again", "offline"
         )
-    _only_safetensors(ref, [path.name for path in snapshot.iterdir()])
+    if not counting:
+        _only_safetensors(ref, [path.name for path in snapshot.iterdir()])
     return ModelSource(ref, ref, snapshot.name, "hub", ref, offline=True)
 
 

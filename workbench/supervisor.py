@@ -153,7 +153,7 @@ class _Watch:
         if now - self.moved > limits.no_progress_seconds:
             self._stop("no_progress", f"No progress for {_duration(limits.no_progress_seconds)}: stopped.")
         elif limits.wall_seconds and now - self.started > limits.wall_seconds:
-            self._stop("error", f"Stopped at the limit of {_duration(limits.wall_seconds)} for one run.")
+            self._out_of_time(limits.wall_seconds)
 
     def _step_down(self, now: float) -> None:
         """The ladder: the worker has been asked by the store; then SIGTERM, then SIGKILL, to the whole group."""
@@ -165,6 +165,12 @@ class _Watch:
         elif waited >= limits.ask_seconds and signal.SIGTERM not in self.sent:
             self.sent.add(signal.SIGTERM)
             signal_group(self.who, signal.SIGTERM)
+
+    def _out_of_time(self, seconds: float) -> None:
+        """Down the ladder like a cancelled run, so that it may put its things in order; the cause says why."""
+        text = f"Stopped at the limit of {_duration(seconds)} for one run. Resume goes on from its last checkpoint."
+        self.cause = Reason("error", text)
+        self.store.request_cancel(self.order.run_id)
 
     def _stop(self, code: str, sentence: str) -> None:
         if self.cause is None:

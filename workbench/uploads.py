@@ -8,6 +8,9 @@ import shutil
 import unicodedata
 from pathlib import Path
 
+from workbench.home import is_hosted
+from workbench.hosted import STRANGER, load_limits, room
+from workbench.hosted.limits import MEGABYTE
 from workbench.store import Store
 
 KEPT = 10
@@ -18,6 +21,8 @@ _REFERENCE = re.compile(r"upload:([0-9a-f]{16})/([^/\\\0]+)")
 def keep_upload(store: Store, path: Path, name: str, owner: str | None) -> str:
     """Copy a file into the store and return its reference, `upload:ID/NAME`; the oldest beyond the last few go."""
     folder = _folder(store, owner)
+    if is_hosted():
+        _check_room(store, owner or "", path.stat().st_size)
     upload_id = secrets.token_hex(8)
     place = folder / upload_id
     place.mkdir(parents=True)
@@ -25,6 +30,7 @@ def keep_upload(store: Store, path: Path, name: str, owner: str | None) -> str:
     everything = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
     for old in everything[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
+    room.forget()
     return f"{PREFIX}{upload_id}/{clean_file_name(name)}"
 
 
@@ -61,6 +67,18 @@ def clean_file_name(name: str) -> str:
     clean = re.sub(r"[^\w.-]+", "_", last).strip("._ ") or "upload"
     stem, dot, ending = clean.partition(".") if clean.count(".") < 3 else clean.rpartition(".")
     return f"{stem[: 80 - len(dot) - len(ending[-16:])]}{dot}{ending[-16:]}"
+
+
+def _check_room(store: Store, owner: str, size: int) -> None:
+    """ValueError where a visitor of a hosted page may not keep so much."""
+    limits = load_limits()
+    if owner == STRANGER:
+        raise ValueError("This page knows its visitors by a cookie: allow cookies for it and reload.")
+    if size > limits.upload_megabytes * MEGABYTE:
+        raise ValueError(
+            f"This shared page takes files of at most {limits.upload_megabytes} MB: give a part of yours."
+        )
+    room.check(store, owner, limits, more=size)
 
 
 def _folder(store: Store, owner: str | None) -> Path:

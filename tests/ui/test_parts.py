@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from workbench.families import FAMILIES
 from workbench.metric import COLUMNS
 from workbench.ui import parts
 from workbench.ui.cards import Card, CardGroup, Measure, cards_html, redraw
-from workbench.ui.families import FAMILIES
 from workbench.ui.table import Cell, Column, Row, table_html
 
 EVIL = "<script>alert(1)</script>\"'&`${alert(2)}{{value}}"

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from workbench.curves import Line, Point
+from workbench.families import family
 from workbench.metric import metric
 from workbench.ui import plots
-from workbench.ui.families import family
 from workbench.ui.label_places import _box, _overlap, label_places
 
 EVIL = "<script>alert(1)</script>"

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from workbench import method
-from workbench.ui.families import FAMILIES, family
+from workbench.families import FAMILIES, family
 from workbench.ui.theme import css, head, page_file, theme
 
 THEMES = (False, True)

@@ -6,15 +6,18 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from workbench import registry
 from workbench.cli import statistics_bench_command
 from workbench.cli.printing import print_json, print_table, say
+from workbench.spec import OPTIMIZERS, PRECISIONS, Setting
 
 if TYPE_CHECKING:
     from workbench.bench import Held
+    from workbench.bench_machine import Judged, Tried
 
 
 def add(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
-    help = "hold predictions against published measurements"
+    help = "hold predictions against published measurements, and against this machine"
     bench = commands.add_parser("bench", help=help, description=help)
     kinds = bench.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=parser_class
@@ -24,6 +27,26 @@ def add(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     command.add_argument("--only", metavar="WORDS", default="", help="only runs whose name has these words")
     function: Callable[[argparse.Namespace], int] = bench_estimate
+    command.set_defaults(command=function)
+    help = "peak memory and time of a few steps of each method here, beside what was predicted"
+    command = kinds.add_parser("machine", help=help, description=help)
+    command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    command.add_argument("--model", default="embedded:fable-8m", help="default: embedded:fable-8m")
+    command.add_argument("--data", default="reviews", help="a bundled data set or a file (default: reviews)")
+    command.add_argument("--task", default="classification")
+    command.add_argument("--methods", metavar="A,B", help="default: all that serve the task")
+    command.add_argument("--steps", type=int, default=12, help="steps that are timed (default: 12); 0: memory alone")
+    command.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: the processor's own time, fair to a machine with other work, with one thread",
+    )
+    command.add_argument("--batch-size", type=int, default=16)
+    command.add_argument("--max-length", type=int, default=128)
+    command.add_argument("--precision", choices=PRECISIONS, default="auto")
+    command.add_argument("--optimizer", choices=OPTIMIZERS, default="adamw_torch_fused")
+    function = bench_machine
     command.set_defaults(command=function)
     statistics_bench_command.add(kinds)
 
@@ -78,5 +101,73 @@ def _line(one: Held) -> list[Any]:
         f"{one.run.peak / 2**30:.2f} GiB",
         f"{one.error:+.1%}" if one.error is not None else "",
         f"{one.seconds:.1f}",
+        one.reason,
+    ]
+
+
+def bench_machine(arguments: argparse.Namespace) -> int:
+    """1 where the bar is missed."""
+    from workbench import calibration, evaluate
+    from workbench.bench_machine import judge, try_methods
+    from workbench.data import prepare
+
+    names = [name.strip() for name in (arguments.methods or "").split(",") if name.strip()]
+    for name in names:
+        registry.method(name)
+    names = names or [name for name, one in registry.methods().items() if arguments.task in one.tasks]
+    asked = {} if arguments.task == "classification" else {"task": arguments.task}
+    prepared = prepare(arguments.data, **asked)
+    setting = Setting(
+        prepared.spec,
+        arguments.model,
+        arguments.task,
+        batch_size=arguments.batch_size,
+        max_length=arguments.max_length,
+        precision=arguments.precision,
+        optimizer=arguments.optimizer,
+    )
+    tried = []
+    each = try_methods(setting, prepared, names, steps=arguments.steps, clock=arguments.clock)
+    for number, one in enumerate(each, start=1):
+        tried.append(one)
+        say(f"{number} of {len(names)}: {one.method}{f': {one.reason}' if one.reason else ''}")
+    found = judge(tried, calibration.of_this_machine(evaluate.pick_device()))
+    if arguments.json:
+        print_json({"rows": [_tried(one, found) for one in tried], "holds": found.holds})
+    else:
+        header = ["method", "predicted", "measured", "error", "step", "time error", "once learnt", ""]
+        print_table(header, [_tried_line(one, found) for one in tried], right=range(1, 7))
+    say(found.sentence)
+    return 0 if found.holds else 1
+
+
+def _tried(one: Tried, found: Judged) -> dict[str, Any]:
+    return {
+        "method": one.method,
+        "predicted_peak_memory_bytes": one.predicted_bytes,
+        "peak_memory_bytes": one.measured_bytes,
+        "memory_error": one.memory_error,
+        "step_seconds": one.step_seconds,
+        "time_error_before": found.time_before.get(one.method),
+        "time_error": found.time_after.get(one.method),
+        "reason": one.reason or None,
+    }
+
+
+def _tried_line(one: Tried, found: Judged) -> list[Any]:
+    def share(value: float | None, sign: str = "") -> str:
+        return "" if value is None else f"{value:{sign}.1%}"
+
+    def size(value: int | None) -> str:
+        return "" if value is None else f"{value / 1e6:.1f} MB"
+
+    return [
+        one.method,
+        size(one.predicted_bytes),
+        size(one.measured_bytes),
+        share(one.memory_error, "+"),
+        "" if one.step_seconds is None else f"{one.step_seconds * 1000:.0f} ms",
+        share(found.time_before.get(one.method)),
+        share(found.time_after.get(one.method)),
         one.reason,
     ]

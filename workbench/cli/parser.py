@@ -104,7 +104,9 @@ def build_parser() -> argparse.ArgumentParser:
     estimate.add_argument(
         "--model", required=True, help="embedded:NAME, a Hub id, a folder or a well-known name"
     )
-    estimate.add_argument("--method", required=True, metavar="X[,Y]", help="one or more methods")
+    estimate.add_argument(
+        "--method", "--methods", required=True, metavar="X[,Y]", help="one or more methods"
+    )
     estimate.add_argument(
         "--option", action="append", default=[], metavar="K=V", help="a method option (lists take commas)"
     )

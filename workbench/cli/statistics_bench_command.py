@@ -19,7 +19,9 @@ def add(kinds: Any) -> None:
     help = "how often verdicts are wrong, and how often a true difference is seen, on stored runs of 40 seeds or more"
     command = kinds.add_parser("statistics", help=help, description=help)
     command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    command.add_argument("--store", metavar="DIR", help="the folder that keeps runs (default: a per-user folder)")
+    command.add_argument(
+        "--store", metavar="DIR", help="the folder that keeps runs (default: a per-user folder)"
+    )
     command.add_argument("--setting", metavar="ID", help="which setting (default: that of the newest run)")
     command.add_argument("--draws", type=int, default=8000, help="groups of seeds drawn (default: 8000)")
     function: Callable[[argparse.Namespace], int] = bench_statistics

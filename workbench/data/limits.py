@@ -11,7 +11,11 @@ MEGABYTE = 1_000_000
 
 
 def _file_bytes() -> int:
-    return (50 if home.is_hosted() else 200) * MEGABYTE
+    if not home.is_hosted():
+        return 200 * MEGABYTE
+    from workbench.hosted.limits import load_limits
+
+    return load_limits().upload_megabytes * MEGABYTE
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.architecture import checked_targets
+from workbench.architecture import checked_targets, linear_names, mixture_names
 from workbench.method import Context
 from workbench.methods._peft import attach
 from workbench.options import Options, option
@@ -33,16 +33,22 @@ class LowRankOptions(Options):
     target_modules: tuple[str, ...] = linear_targets()
 
 
-def attach_lora(model: Any, options: LowRankOptions, context: Context, **more: Any) -> Any:
-    """PEFT's LoRA with these options; `more` are further fields of LoraConfig."""
+def attach_lora(
+    model: Any, options: LowRankOptions, context: Context, fused_experts: bool = True, **more: Any
+) -> Any:
+    """PEFT's LoRA with these options; `more` are further fields of LoraConfig. Without `fused_experts` all-linear leaves
+    out experts that are one weight for all: PEFT can put plain LoRA on those, and none of its variants."""
     from peft import LoraConfig
 
+    targets = checked_targets(model, options.target_modules)
+    if targets == "all-linear" and not fused_experts and mixture_names(model):
+        targets = linear_names(model)
     config = LoraConfig(
         task_type=context.peft_task,
         r=options.r,
         lora_alpha=options.lora_alpha,
         lora_dropout=options.lora_dropout,
-        target_modules=checked_targets(model, options.target_modules),
+        target_modules=targets,
         **more,
     )
     return attach(model, config, context)
@@ -54,8 +60,8 @@ def attach_out_of_weights(model: Any, options: LowRankOptions, context: Context,
     The start stays with the model as `workbench_start`: switching the method off and saving it need it.
     """
     if context.on_meta:  # there are no weights to take a part of, and the shapes are the same
-        return attach_lora(model, options, context)
-    peft_model = attach_lora(model, options, context, init_lora_weights=init)
+        return attach_lora(model, options, context, fused_experts=False)
+    peft_model = attach_lora(model, options, context, fused_experts=False, init_lora_weights=init)
     peft_model.workbench_start = {
         f"{name}.{factor}.{ADAPTER}.weight": getattr(layer, factor)[ADAPTER].weight.detach().cpu().clone()
         for name, layer in lora_layers(peft_model)

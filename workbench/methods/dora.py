@@ -23,7 +23,7 @@ class DoraOptions(LowRankOptions):
 
 
 def apply(model: nn.Module, options: DoraOptions, context: Context) -> nn.Module:
-    return attach_lora(model, options, context, use_dora=True)
+    return attach_lora(model, options, context, fused_experts=False, use_dora=True)
 
 
 METHOD = Method(

@@ -24,7 +24,9 @@ class MicaOptions(LowRankOptions):
 
 def apply(model: nn.Module, options: MicaOptions, context: Context) -> nn.Module:
     # Without weights there is nothing to decompose, and the shapes are LoRA's.
-    peft_model = attach_lora(model, options, context, init_lora_weights=True if context.on_meta else "mica")
+    peft_model = attach_lora(
+        model, options, context, fused_experts=False, init_lora_weights=True if context.on_meta else "mica"
+    )
     for _, layer in lora_layers(peft_model):
         layer.lora_B[ADAPTER].requires_grad_(False)
     return peft_model

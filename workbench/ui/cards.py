@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from workbench.ui.families import family as find_family
+from workbench.families import family as find_family
 from workbench.ui.parts import icon, marker, number
 from workbench.ui.parts.bars import bar
 from workbench.ui.theme import page_file

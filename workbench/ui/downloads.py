@@ -1,4 +1,4 @@
-"""The comparison as files to take away, and the commands and the preset that repeat it."""
+"""The comparison as files to take away: CSV, JSON, Markdown, the report, and the preset that repeats it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import json
 import re
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from workbench.compare import Comparison
-from workbench.more_runs import repeating_preset
-from workbench.presets import to_yaml
+from workbench.repeating import commands as commands
+from workbench.repeating import preset_yaml as preset_yaml
 from workbench.report import to_csv, to_markdown
-from workbench.uploads import shown_source
 
 
 def write_downloads(comparison: Comparison) -> dict[str, str]:
@@ -32,40 +30,6 @@ def write_downloads(comparison: Comparison) -> dict[str, str]:
         "preset": (f"{stem}.yaml", preset_yaml(comparison)),
     }
     return {kind: _written(name, content) for kind, (name, content) in contents.items()}
-
-
-def preset_yaml(comparison: Comparison) -> str:
-    """The preset that makes the same runs; an uploaded file stands there by its own name, beside the preset."""
-    preset = repeating_preset(comparison.setting, comparison.runs)
-    data = dict(preset.data)
-    uploaded: set[str] = set()
-    data["source"] = _beside(str(data["source"]), uploaded)
-    if "parts" in data:
-        data["parts"] = {part: _beside(path, uploaded) for part, path in data["parts"].items()}
-    note = f"# Put {', '.join(sorted(uploaded))} beside this file.\n" if uploaded else ""
-    return note + to_yaml(replace(preset, data=data))
-
-
-def _beside(source: str, uploaded: set[str]) -> str:
-    """An uploaded file by its name, which is noted; everything else as it is."""
-    name = Path(source).name if "/uploads/" in source else shown_source(source)
-    if name != source:
-        uploaded.add(name)
-    return name
-
-
-def commands(comparison: Comparison) -> str:
-    """The command lines that repeat and read the comparison."""
-    stem = f"comparison-{comparison.setting.id}"
-    return "\n".join(
-        (
-            "# Make the same runs again, on any machine:",
-            f"workbench run {stem}.yaml",
-            "# Read this table from the store of this machine:",
-            f"workbench compare --setting {comparison.setting.id}",
-            f"workbench compare --setting {comparison.setting.id} --format csv > {stem}.csv",
-        )
-    )
 
 
 def _written(name: str, content: str) -> str:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from workbench import background, registry
 from workbench.result import Run
 from workbench.side_by_side import BASE, REFERENCES
-from workbench.ui import decoding_form, shown
+from workbench.ui import decoding_form, feedback_panel, shown
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, sentence_of
 from workbench.ui.inference_layout import LONGEST_TEXT, PLACEHOLDERS, SUBTITLES, draw
 from workbench.ui.panes import Answers, Pane, agreement, panes_html
@@ -36,10 +36,12 @@ _ASKED = ("panes", "run", "stop", "agreement", "answers", "right")
 def build(context: PageContext) -> Tab:
     """Draw the tab; everything in it comes from `refresh_inference`."""
     p = draw()
+    feedback_panel.draw(p)
     handlers = _Handlers(context)
     inputs = [context.setting_id, p["drawn"], p["runs"], p["every_seed"]]
     tab = Tab(handlers.refresh_inference, inputs, [p[name] for name in _PARTS], parts=p)
     _wire(context, p, handlers, tab)
+    feedback_panel.wire(context, p)
     return tab
 
 

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from workbench import inside_words
 from workbench.curves import Line
+from workbench.families import family as find_family
 from workbench.inside_words import Document
-from workbench.ui.families import family as find_family
 from workbench.ui.plots import GREY, curve_figure
 
 LEVELS = 7

@@ -8,9 +8,9 @@ from typing import Any
 from markupsafe import Markup
 
 from workbench import inside_words
+from workbench.families import family as find_family
 from workbench.inside_words import Document
 from workbench.ui.curve_table import plain_table
-from workbench.ui.families import family as find_family
 from workbench.ui.parts import format_score, term
 
 NBSP = "\u00a0"

@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from workbench.curves import Line, spread
+from workbench.families import family
 from workbench.learning_curve import LearningCurve
 from workbench.metric import metric
 from workbench.ui.curve_table import plain_table
-from workbench.ui.families import family
 from workbench.ui.parts import format_score
 from workbench.ui.plots import INSIDE, LABEL_GAP, curve_figure
 

@@ -9,13 +9,13 @@ from typing import Any
 from markupsafe import Markup
 
 from workbench import registry
+from workbench.families import FAMILIES
 from workbench.method import Method, card_parts
 from workbench.options import Options
 from workbench.presets import choice_label
 from workbench.sources import ModelCard
 from workbench.ui import parts, well_known
 from workbench.ui.cards import Card, CardGroup, Measure
-from workbench.ui.families import FAMILIES
 from workbench.ui.plan import Plan, entry_of, method_of, repeated
 
 DECADES = 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
 from collections.abc import Callable
@@ -17,12 +16,28 @@ import gradio as gr
 from workbench import background, hosted
 from workbench.data.limits import Limits as FileLimits
 from workbench.home import is_hosted
+from workbench.hosted.housekeeping import Housekeeper
+from workbench.hosted.limits import MEGABYTE
+from workbench.hosted.owners import Keys
+from workbench.hosted.state import State
 from workbench.store import Store
-from workbench.ui import compare_tab, data_tab, inference_tab, methods_tab, theme, train_tab
+from workbench.ui import (
+    accounts,
+    compare_tab,
+    data_tab,
+    inference_tab,
+    methods_tab,
+    owner,
+    status_page,
+    theme,
+    train_tab,
+)
 from workbench.ui.context import QUIET, TAB_IDS, PageContext, Tab, is_active, owner_of, setting_of
 from workbench.ui.controls import html_block
 from workbench.ui.frame import header_html, lost_strip
+from workbench.ui.guard import Guard, Visitors
 from workbench.ui.plan import Plan, checked_plan, empty_plan
+from workbench.ui.shared_notice import banner
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -42,8 +57,9 @@ _LIVE = ("train", "compare")
 """Tabs that are redrawn while runs are active, as long as they are on show."""
 
 
-def build(store: Store, runner: Runner) -> gr.Blocks:
-    """Draw the page and wire it."""
+def build(store: Store, runner: Runner, look: Callable[[], State] | None = None) -> gr.Blocks:
+    """Draw the page and wire it. `look` says how the page is doing."""
+    look = look or status_page.watch(store, lambda: getattr(runner, "trouble", None))
     with gr.Blocks(fill_width=True, title=TITLE, delete_cache=(3600, 86400)) as demo:
         context, parts = _frame(store, runner)
         tabs: dict[str, Tab] = {}
@@ -57,7 +73,7 @@ def build(store: Store, runner: Runner) -> gr.Blocks:
         for tab in tabs.values():
             if tab.wire:
                 tab.wire(tabs)
-        _wire(demo, context, tabs, parts)
+        _wire(demo, context, tabs, parts, look)
     demo.queue(max_size=200, default_concurrency_limit=8, api_open=False)
     return demo
 
@@ -66,6 +82,9 @@ def _frame(store: Store, runner: Runner) -> tuple[PageContext, dict[str, Any]]:
     parts: dict[str, Any] = {}
     parts["header"] = html_block(header_html(store, empty_plan(), None, "data", None), elem_id="wb-header")
     gr.HTML(str(lost_strip()), apply_default_css=False, js_on_load=None, elem_classes="wb-html")
+    parts["banner"] = html_block("", visible=False)
+    if is_hosted() and accounts.offers_huggingface_login():
+        accounts.draw_login()
     parts["shown"] = gr.State("data")
     # Seen version of the store by live tab: a tick that finds the same one draws nothing.
     parts |= {f"seen_{name}": gr.State(None) for name in (*_LIVE, "header")}
@@ -79,25 +98,33 @@ def _frame(store: Store, runner: Runner) -> tuple[PageContext, dict[str, Any]]:
         setting_id=gr.State(None),
         timer=gr.Timer(2, active=False),
         tabs=gr.Tabs(selected="data", elem_id="wb-tabs", render=False),
-        limits=hosted.Limits() if is_hosted() else None,
+        limits=hosted.load_limits() if is_hosted() else None,
     )
     return context, parts
 
 
-def _wire(demo: gr.Blocks, context: PageContext, tabs: dict[str, Tab], parts: dict[str, Any]) -> None:
+def _wire(
+    demo: gr.Blocks,
+    context: PageContext,
+    tabs: dict[str, Tab],
+    parts: dict[str, Any],
+    look: Callable[[], State],
+) -> None:
     """When what is redrawn: a tab when it is opened, the live ones and the header while runs are active."""
 
     def show_header(
         plan: Plan, setting_id: str | None, shown: str, request: gr.Request
-    ) -> tuple[str, gr.Timer]:
-        owner = owner_of(request)
+    ) -> tuple[str, gr.Timer, Any]:
+        visitor = owner_of(request)
         plan = checked_plan(plan)
-        setting_id = setting_of(context, setting_id, owner)
-        html = header_html(context.store, plan, setting_id, shown, owner)
-        return html, gr.Timer(active=is_active(context, owner))
+        setting_id = setting_of(context, setting_id, visitor)
+        html = header_html(context.store, plan, setting_id, shown, visitor)
+        said = str(banner(look()))
+        return html, gr.Timer(active=is_active(context, visitor)), gr.update(value=said, visible=bool(said))
 
     def look_for_news(shown: str, *seen: Any) -> list[Any]:
-        version = context.store.version()
+        # As text: what a State holds is compared with what it held.
+        version = f"{context.store.version()} {getattr(context.runner, 'trouble', None) or ''}"
         news = dict(zip((*_LIVE, "header"), seen))
         return [
             version if news[name] != version and name in (shown, "header") else gr.skip() for name in news
@@ -106,7 +133,7 @@ def _wire(demo: gr.Blocks, context: PageContext, tabs: dict[str, Tab], parts: di
     header = {
         "fn": show_header,
         "inputs": [context.plan, context.setting_id, parts["shown"]],
-        "outputs": [parts["header"], context.timer],
+        "outputs": [parts["header"], context.timer, parts["banner"]],
         **QUIET,
     }
     demo.load(**header)
@@ -143,9 +170,11 @@ def serve(store: Store, *, host: str | None = None, port: int | None = None) -> 
     host = host or os.environ.get("GRADIO_SERVER_NAME") or DEFAULT_HOST
     port = _port(port)
     _check_free(host, port)
-    runner = Runner(store)
-    app = application(store, runner)
+    runner, housekeeper = Runner(store), Housekeeper(store) if is_hosted() else None
+    app = application(store, runner, housekeeper)
     runner.start()  # after the page is built: its warm parent loads the deep-learning libraries meanwhile
+    if housekeeper is not None:
+        housekeeper.start()
     signal.signal(signal.SIGTERM, _leave)
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     print(f"The workbench answers at http://{shown}:{port}", flush=True)
@@ -154,6 +183,8 @@ def serve(store: Store, *, host: str | None = None, port: int | None = None) -> 
     finally:
         runner.stop()
         background.close()
+        if housekeeper is not None:
+            housekeeper.stop()
     return 0
 
 
@@ -162,26 +193,23 @@ def _leave(number: int, frame: Any) -> None:
     raise SystemExit(0)
 
 
-def application(store: Store, runner: Runner) -> FastAPI:
+def application(store: Store, runner: Runner, housekeeper: Housekeeper | None = None) -> FastAPI:
     """The page as an ASGI app, with its health route and, on a hosted page, the visitors' cookies."""
     from fastapi import FastAPI
-
-    from workbench.ui.owner import guard
+    from starlette.routing import Mount
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    started = secrets.token_hex(4)
-
-    @app.get("/health")
-    def health() -> dict[str, Any]:
-        """`started` differs after each start of the page: an open tab then knows that its own state is gone."""
-        trouble = getattr(runner, "trouble", None)
-        return {"status": "trouble" if trouble else "ok", "started": started}
-
-    if is_hosted():
-        guard(app, hosted.signing_secret(store.folder), framed=bool(os.environ.get("SPACE_ID")))
-    return gr.mount_gradio_app(
+    look = status_page.watch(
+        store, lambda: getattr(runner, "trouble", None), lambda: getattr(housekeeper, "trouble", None)
+    )
+    status_page.add_routes(app, look)
+    limits, logins = hosted.load_limits() if is_hosted() else None, accounts.Logins()
+    app.add_middleware(
+        Guard, visitors=_visitors(store, limits, logins), origins=limits.origins if limits else ()
+    )
+    gr.mount_gradio_app(
         app,
-        build(store, runner),
+        build(store, runner, look),
         path="/",
         theme=theme.theme(),
         head=_head(),
@@ -193,6 +221,23 @@ def application(store: Store, runner: Runner) -> FastAPI:
         enable_monitoring=False,
         run_history=False,
         footer_links=[],
+        auth=accounts.password_check(store),
+    )
+    logins.page = next(route.app for route in reversed(app.routes) if isinstance(route, Mount))
+    return app
+
+
+def _visitors(store: Store, limits: hosted.Limits | None, logins: accounts.Logins) -> Visitors | None:
+    """How the page knows its visitors; None on one's own machine, where everything belongs to one person."""
+    if limits is None:
+        return None
+    keys = Keys(store.folder)
+    owner.know(keys)
+    return Visitors(
+        keys,
+        framed=bool(os.environ.get("SPACE_ID")),
+        account=logins,
+        most_bytes=(limits.upload_megabytes + 1) * MEGABYTE,
     )
 
 

@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 from workbench import registry
 from workbench.curves import family_of
+from workbench.families import family as find_family
 from workbench.result import Run
 from workbench.side_by_side import BASE, REFERENCES
 from workbench.ui.answer_panes import given_pane, same_texts, text_body, text_foot
-from workbench.ui.families import family as find_family
 from workbench.ui.frame import model_title
 from workbench.ui.parts import badge, format_milliseconds, join, marker, probability_bars
 from workbench.ui.shown import in_sentence, in_words, judged_by, score_of

@@ -10,9 +10,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbench.curves import Line, Point, spread
+from workbench.families import family as find_family
 from workbench.metric import Metric, metric
 from workbench.ui.comparison_columns import NEAR
-from workbench.ui.families import family as find_family
 from workbench.ui.label_places import label_places
 from workbench.ui.parts import format_bytes, format_count, format_seconds
 from workbench.ui.shown import head_of, in_sentence, in_words, is_share, plain_figure, times

@@ -8,10 +8,10 @@ from statistics import fmean
 from markupsafe import Markup
 
 from workbench.curves import family_of
+from workbench.families import family as find_family
 from workbench.queue_state import MatrixRow, QueueState, matrix, run_share
 from workbench.result import Run
 from workbench.stage_progress import Doing
-from workbench.ui.families import family as find_family
 from workbench.ui.parts import button, format_time_left, icon, marker, progress_bar
 from workbench.ui.shown import head_of, in_sentence, in_words, judged_by, plain_figure, score_of
 from workbench.ui.stage_view import stage_bar

@@ -14,7 +14,7 @@ from workbench.data import BundledCard, bundled
 from workbench.hosted import Limits
 from workbench.presets import Preset, shipped_presets
 from workbench.spec import Budget, Setting
-from workbench.ui import parts
+from workbench.ui import parts, shared_notice
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors
 from workbench.ui.controls import html_block
 from workbench.ui.frame import budget_words, data_title, model_title
@@ -31,7 +31,7 @@ def draw_start(context: PageContext, at: dict[str, Any]) -> None:
     first, rest = _presets(context)
     at["form_key"] = gr.State(lambda: secrets.token_hex(8))
     if context.limits is not None:
-        html_block(shared_notice(context.limits.sentence()))
+        html_block(shared_notice.notice(context.limits))
     at["welcome"] = html_block(welcome(first, _card(str(first.data["source"]))))
     at["ready"] = html_block(ready_made(rest))
 
@@ -136,10 +136,6 @@ def welcome(preset: Preset, card: BundledCard | None, busy: str = "") -> Markup:
             for number, step in enumerate(_steps(preset, card), 1)
         ),
     )
-
-
-def shared_notice(sentence: str) -> Markup:
-    return parts.notice("busy", "A shared page", sentence)
 
 
 def _size(preset: Preset) -> Markup:

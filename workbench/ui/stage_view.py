@@ -7,10 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench.families import family as find_family
 from workbench.metric import metric
 from workbench.result import Result
 from workbench.stage_progress import Part
-from workbench.ui.families import family as find_family
 from workbench.ui.parts import bar, format_bytes, format_count, format_seconds, term
 from workbench.ui.shown import in_sentence, in_words
 

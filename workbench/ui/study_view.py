@@ -8,6 +8,7 @@ import gradio as gr
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from workbench.families import family
 from workbench.metric import metric
 from workbench.statistics import Interval
 from workbench.store import Store
@@ -16,7 +17,6 @@ from workbench.study_report import ACROSS, EXTRA, extra, figure, head
 from workbench.study_table import Column, StudyRow, StudyTable, lines, table
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors, setting_of
 from workbench.ui.controls import html_block, segmented
-from workbench.ui.families import family
 from workbench.ui.frame import model_title
 from workbench.ui.parts import term
 from workbench.ui.plots import curve_figure

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import gradio as gr
 from markupsafe import Markup
 
-from workbench.ui.families import family as find_family
+from workbench.families import family as find_family
 from workbench.ui.theme import page_file
 
 RowKind = Literal["run", "chosen", "failed", "reference"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from workbench.families import FAMILIES, Family
 from workbench.home import shipped
-from workbench.ui.families import FAMILIES, Family
 
 _SANS = ("Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 _MONO = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from workbench.ui.families import family as find_family
+from workbench.families import family as find_family
 from workbench.ui.parts.numbers import NBSP, format_count, format_score
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from markupsafe import Markup, escape
 
-from workbench.ui.families import family as find_family
+from workbench.families import family as find_family
 from workbench.ui.parts.numbers import NBSP
 
 BadgeKind = Literal["ok", "warn", "fail", "busy"]

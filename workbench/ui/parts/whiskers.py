@@ -4,7 +4,7 @@ import math
 
 from markupsafe import Markup
 
-from workbench.ui.families import family as find_family
+from workbench.families import family as find_family
 from workbench.ui.parts.numbers import MINUS
 
 _WIDTH, _HEIGHT, _MARGIN = 164.0, 26.0, 6.0

@@ -1,0 +1,119 @@
+"""The lines of a script that put the method on the model: PEFT's config as it was, or which weights are trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from workbench.exporting import forms
+
+NOT_SAID = (
+    "base_model_name_or_path",
+    "revision",
+    "inference_mode",
+    "auto_mapping",
+    "peft_version",
+    "peft_type",
+)
+WIDTH = 108
+
+
+def method_lines(trained: Path, parameters: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(import lines, code lines). `parameters` are the names of all of the base's."""
+    if forms.made_of(trained) == forms.PEFT:
+        name, values = _peft(trained)
+        call = _call(f"model = get_peft_model(model, {name}", values, ")")
+        return [f"from peft import {name}, get_peft_model"], call
+    trained_names = set(forms.tensor_names(trained / forms.TENSORS))
+    if trained_names == set(parameters):
+        return [], ["# every weight is trained"]
+    expression = selection(trained_names, parameters)
+    return ["import re"] if "re." in expression[0] + expression[-1] else [], [
+        *expression,
+        "for name, parameter in model.named_parameters():",
+        "    parameter.requires_grad_(is_trained(name))",
+    ]
+
+
+def selection(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
+    """A function `is_trained` that is true for these names and no others, in as few words as can be found."""
+    prefixes = _prefixes(trained, parameters)
+    patterns = sorted({re.sub(r"(?<=\.)\d+(?=\.)", r"[0-9]+", re.escape(name)) for name in trained})
+    matched = {name for name in parameters if any(re.fullmatch(p, name) for p in patterns)}
+    if len(prefixes) > len(patterns) and matched == set(trained):
+        return _wrapped(
+            "TRAINED = (", [repr(p) for p in patterns], ")"
+        ) + [
+            "is_trained = lambda name: any(re.fullmatch(pattern, name) for pattern in TRAINED)  # noqa: E731"
+        ]
+    return _wrapped("TRAINED = (", [repr(p) for p in prefixes], ",)" if len(prefixes) == 1 else ")") + [
+        "is_trained = lambda name: name.startswith(TRAINED)  # noqa: E731"
+    ]
+
+
+def _prefixes(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
+    """The shortest beginnings, cut at dots, that only trained names have."""
+    others = [name for name in parameters if name not in trained]
+    found = []
+    for name in sorted(trained):
+        parts = name.split(".")
+        options = [".".join(parts[:i]) + "." for i in range(1, len(parts))] + [name]
+        found.append(next(p for p in options if not any(other.startswith(p) for other in others) or p == name))
+    return list(dict.fromkeys(found))
+
+
+def _peft(trained: Path) -> tuple[str, dict[str, Any]]:
+    """The config's class and what was not PEFT's own default."""
+    from peft import PeftConfig
+
+    config = PeftConfig.from_pretrained(str(trained))
+    values = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        default = (
+            field.default_factory()
+            if field.default_factory is not dataclasses.MISSING
+            else field.default
+        )
+        if field.name in NOT_SAID or not field.init or value == default or not _writable(value):
+            continue
+        values[field.name] = _plain(value)
+    return type(config).__name__, values
+
+
+def _writable(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(_writable(v) for v in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(_writable(v) for v in value)
+    return value is None or isinstance(value, str | int | float | bool | Enum)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return value
+
+
+def _call(begin: str, values: Mapping[str, Any], end: str) -> list[str]:
+    return _wrapped(f"{begin}(", [f"{name}={value!r}" for name, value in values.items()], f"){end}")
+
+
+def _wrapped(begin: str, items: Sequence[str], end: str) -> list[str]:
+    """One line where it fits, else as few as hold the items."""
+    whole = f"{begin}{', '.join(items)}{end}"
+    if len(whole) <= WIDTH:
+        return [whole]
+    lines, line = [begin], "   "
+    for item in items:
+        if len(line) + len(item) + 2 > WIDTH and line.strip():
+            lines.append(line)
+            line = "   "
+        line += f" {item},"
+    return [*lines, line, end.lstrip(",")]

@@ -1,0 +1,264 @@
+"""Writes the stand-alone script of a run, the notebook of the same, and the folder of rows and weights that they read."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench import build, models, registry, templates
+from workbench.compare import judged_by
+from workbench.data import Prepared, load_prepared
+from workbench.evaluate import PLAIN_ATTENTION_LENGTH, longest_input
+from workbench.exporting import forms, whole
+from workbench.exporting.opened import Opened, open_run
+from workbench.result import Run
+from workbench.standalone import claims
+from workbench.standalone.method_code import method_lines
+from workbench.store import Store
+
+HERE = Path(__file__).parent
+SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
+LONGEST = 120
+SCHEDULES = {
+    "linear": "1 - rest",
+    "cosine": "0.5 * (1 + math.cos(math.pi * rest))",
+    "constant": "1.0",
+}
+EXTRA_IMPORTS = {"answer_match": ("from decimal import Decimal",), "chrf": ("from collections import Counter",)}
+
+
+@dataclass(frozen=True)
+class Code:
+    """The script's text, and what its folder holds besides."""
+
+    script: str
+    rows: Mapping[str, list[dict[str, Any]]]
+    brings_base: bool
+
+    @property
+    def lines(self) -> int:
+        return len(self.script.splitlines())
+
+
+def write_code(store: Store, run: Run, to: Path) -> Code:
+    """train.py, train.ipynb, rows/ and, where no Hub has it, base/ in the new folder `to`."""
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise ValueError(f"{to} is there already and is not empty: name a new folder")
+    code = code_of(store, run)
+    (to / "rows").mkdir(parents=True)
+    (to / SCRIPT).write_text(code.script, encoding="utf-8")
+    (to / NOTEBOOK).write_text(json.dumps(notebook(code.script), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    for part, rows in code.rows.items():
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (to / "rows" / f"{part}.jsonl").write_text("".join(lines), encoding="utf-8")
+    if code.brings_base:
+        whole.write_base(open_run(store, run), to / whole.BASE)
+    return code
+
+
+def code_of(store: Store, run: Run) -> Code:
+    """ValueError with one sentence where a script can't repeat the run."""
+    if reason := claims.refusal(store, run):
+        raise ValueError(reason)
+    one = open_run(store, run)
+    prepared = load_prepared(store.data_folder(run.spec.setting.data.fingerprint))
+    tokenizer = one.tokenizer()
+    values, rows = (_classification if one.is_classifier else _generation)(one, run, prepared, tokenizer)
+    script = _filled((HERE / "common.txt").read_text(encoding="utf-8"), _shared(one, run, prepared) | values)
+    return Code(_tidy(script), rows, whole.brings_base(one))
+
+
+def notebook(script: str) -> dict[str, Any]:
+    """A cell for each part of the script, its title above it."""
+    head, *parts = re.split(r"^# %% ", script, flags=re.M)
+    docstring = head.strip().strip('"').strip()
+    cells = [_cell("markdown", docstring)]
+    for part in parts:
+        title, _, code = part.partition("\n")
+        cells += [_cell("markdown", f"## {title.strip()}"), _cell("code", code.strip("\n"))]
+    return {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def _cell(kind: str, text: str) -> dict[str, Any]:
+    more = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    import hashlib
+
+    name = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return {"cell_type": kind, "id": name, "metadata": {}, **more, "source": text.splitlines(keepends=True)}
+
+
+def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
+    """What every script is told."""
+    setting, choice, result = run.spec.setting, run.spec.choice, run.result
+    assert result is not None
+    judged = judged_by(setting)
+    base = repr(whole.BASE) if whole.brings_base(one) else repr(one.source.path_or_id)
+    revision = None if whole.brings_base(one) else one.source.revision
+    names = [name for name, _ in _shapes(one).named_parameters()]
+    imports, code = method_lines(one.trained, names)
+    precision = str(result.environment.get("precision", "float32"))
+    length = int(result.environment.get("max_length") or setting.max_length)
+    plain_kernel = (
+        precision == "bfloat16" and str(run.device or "cpu").startswith("cpu") and length <= PLAIN_ATTENTION_LENGTH
+    )
+    steps = build.total_steps(setting, len(prepared.rows["train"]))
+    libraries = result.environment.get("libraries", {})
+    where = ", ".join(f"{n} {libraries[n]}" for n in ("torch", "transformers", "peft") if n in libraries)
+    return {
+        "RUN": run.id,
+        "METHOD": run.label,
+        "MODEL": setting.model.removeprefix("embedded:"),
+        "METRIC": judged,
+        "SCORE": repr(result.metrics[judged]),
+        "WHERE": f"{result.environment.get('device_kind', 'cpu')}, {precision}, {where}",
+        "BASE": base + (f", {revision!r}" if revision else ""),
+        "REVISION_NAME": ", REVISION" if revision else "",
+        "REVISION_USE": ", revision=REVISION" if revision else "",
+        "SEED": repr(run.spec.seed),
+        "RATE": repr(choice.learning_rate),
+        "STEPS": repr(steps),
+        "BATCH": repr(setting.batch_size),
+        "ACCUMULATION": repr(setting.gradient_accumulation),
+        "WARMUP": repr(setting.warmup_share),
+        "DECAY": repr(setting.weight_decay),
+        "CLIP": repr(setting.gradient_clip),
+        "SMOOTHING": repr(setting.label_smoothing),
+        "EVALUATIONS": repr(setting.evaluations),
+        "PATIENCE": repr(setting.early_stopping),
+        "SCHEDULE": SCHEDULES[setting.schedule],
+        "FUSED": ", fused=True" if setting.optimizer == "adamw_torch_fused" else "",
+        "AUTO": one.task.model_class,
+        "METHOD_CODE": "\n".join(code),
+        "KERNEL": ", sdpa_kernel(SDPBackend.MATH)" if plain_kernel else "",
+        "IMPORTS": "\x00".join(
+            [
+                *imports,
+                *(["from torch.nn.attention import SDPBackend, sdpa_kernel"] if plain_kernel else []),
+            ]
+        ),
+        "LENGTH": repr(length),
+        "BFLOAT16": repr(precision == "bfloat16"),
+    }
+
+
+def _classification(
+    one: Opened, run: Run, prepared: Prepared, tokenizer: Any
+) -> tuple[dict[str, str], Mapping[str, list[dict[str, Any]]]]:
+    parts = _parts("classification")
+    rows = {
+        part: [{"text": row["text"], "label": row["label"]} for row in found]
+        for part, found in prepared.rows.items()
+    }
+    return {
+        "ENCODE": parts["ENCODE"],
+        "JUDGE": parts["JUDGE"],
+        "BETTER": ">",
+        "NUMBERS": f"LABELS, MAX_LENGTH, BFLOAT16 = {list(one.labels)!r}, <<LENGTH>>, <<BFLOAT16>>",
+        "LABEL_ARGUMENTS": ", num_labels=len(LABELS)",
+        "CLASSES": one.task.model_class,
+    }, rows
+
+
+def _generation(
+    one: Opened, run: Run, prepared: Prepared, tokenizer: Any
+) -> tuple[dict[str, str], Mapping[str, list[dict[str, Any]]]]:
+    options = one.task.options.from_dict(run.spec.setting.task_options)
+    told: Any = options
+    parts, judged = _parts("generation"), judged_by(run.spec.setting)
+    chat = told.template == templates.CHAT
+    begin = [] if chat or tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    ends = templates.end_ids(told.template, tokenizer)
+    assert run.result is not None
+    length = int(run.result.environment.get("max_length") or run.spec.setting.max_length)
+    room = longest_input(one.model(), tokenizer)
+    longest_prompt = length - 1 if room is None else min(length - 1, room - told.max_new_tokens)
+    count = len(prepared.rows["test"])
+    answers = count if told.test_answers is None else min(count, told.test_answers)
+    numbers = [
+        "MAX_LENGTH, MAX_PROMPT, MAX_NEW_TOKENS, TEST_ANSWERS, BFLOAT16 = "
+        f"<<LENGTH>>, {longest_prompt}, {told.max_new_tokens}, {answers}, <<BFLOAT16>>",
+        f"BEGIN, ENDS = {begin}, {ends}  # what a text begins with, and what ends an answer",
+    ]
+    if judged == "answer_match":
+        numbers.append(f"PATTERN = {told.answer_pattern!r}")
+    rows = {part: [_laid_out(told.template, tokenizer, row) for row in found] for part, found in prepared.rows.items()}
+    return {
+        "ENCODE": parts["ENCODE"],
+        "JUDGE": _filled(parts["JUDGE"], {"SCORE_FUNCTION": parts[judged]}),
+        "BETTER": "<",
+        "NUMBERS": "\n".join(numbers),
+        "LABEL_ARGUMENTS": "",
+        "CLASSES": f"{one.task.model_class}, GenerationConfig",
+        "EXTRA": "\x00".join(EXTRA_IMPORTS.get(judged, ())) + ("\x00import re" if judged == "answer_match" else ""),
+    }, rows
+
+
+def _laid_out(template: str, tokenizer: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The prompt as the template lays it out, and its answer."""
+    if template == templates.CHAT:
+        head, answer, _ = templates._chat_texts(tokenizer, row)
+    else:
+        head = templates.text_of(template).replace(templates.PLACE, templates.transcript(row))
+        answer = row["completion"]
+    found = {"prompt": head, "completion": answer, "references": list(row.get("references") or [row["completion"]])}
+    return found | ({"answer": row["answer"]} if "answer" in row else {})
+
+
+def _shapes(one: Opened) -> Any:
+    return models.load_model(one.source, one.task, one.labels, meta=True, store=one.store)
+
+
+def _parts(task: str) -> dict[str, str]:
+    """The pieces of a task's file by their names."""
+    text = (HERE / f"{task}.txt").read_text(encoding="utf-8")
+    names = re.findall(r"^# == (\w+)$", text, flags=re.M)
+    pieces = re.split(r"^# == \w+$", text, flags=re.M)[1:]
+    return {name: piece.strip("\n") for name, piece in zip(names, pieces)}
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for _ in range(2):  # what is filled in may hold places of its own
+        for name, value in values.items():
+            text = text.replace(f"<<{name}>>", _imports(values) if name == "IMPORTS" else value)
+    return text
+
+
+def _imports(values: Mapping[str, str]) -> str:
+    """Sorted as a reader expects them: the standard library, then the rest."""
+    own = [line for line in (values["IMPORTS"] + "\x00" + values.get("EXTRA", "")).split("\x00") if line]
+    classes = ", ".join(sorted(["AutoTokenizer", *values["CLASSES"].split(", ")])) + ", set_seed"
+    plain = {"import json", "import math", "import random", *(x for x in own if x == "import re")}
+    standard = sorted(plain) + [x for x in own if x.startswith(("from decimal", "from collections"))]
+    others = [x for x in own if x not in standard]
+    return "\n".join(
+        [
+            *standard,
+            "",
+            "import torch",
+            *sorted(
+                [
+                    *others,
+                    f"from transformers import {classes}",
+                    "from transformers.trainer_pt_utils import get_parameter_names",
+                ]
+            ),
+        ]
+    )
+
+
+def _tidy(script: str) -> str:
+    """Two empty lines at most, none at the end."""
+    return re.sub(r"\n{4,}", "\n\n\n", script).strip() + "\n"
