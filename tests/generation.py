@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +49,29 @@ def generation_spec(
     model: Path | str,
     method: str = "full",
     *,
+    options: Mapping[str, Any] | None = None,
     learning_rate: float | None = None,
+    seed: int = 0,
     budget: Budget | None = None,
     task_options: dict[str, Any] | None = None,
     **setting: Any,
 ) -> RunSpec:
     found = registry.method(method)
-    options = registry.task("generation").options(**({"max_new_tokens": 10} | (task_options or {})))
+    asked = registry.task("generation").options(**({"max_new_tokens": 10} | (task_options or {})))
     values = {"batch_size": 8, "precision": "float32", "evaluations": 2, "max_length": 32} | setting
     return RunSpec(
         Setting(
             generation_prepared().spec,
             str(model),
             task="generation",
-            task_options=options.to_dict(),
+            task_options=asked.to_dict(),
             budget=budget or Budget("steps", 4),
             **values,
         ),
-        Choice(method, found.options().to_dict(), learning_rate or found.learning_rate),
+        Choice(
+            method,
+            found.options.from_dict(dict(options or {})).to_dict(),
+            learning_rate or found.learning_rate,
+        ),
+        seed,
     )

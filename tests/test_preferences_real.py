@@ -1,6 +1,7 @@
 """Real pairs of answers for a real model: a few steps of DPO and of RLHF's reward stage on Orca's, and what they tell."""
 
 import dataclasses
+from statistics import median
 
 import pytest
 import torch
@@ -71,11 +72,11 @@ def test_dpo_learns_to_tell_real_pairs_apart(stories, pairs, tmp_path):
 def test_the_reward_stage_of_rlhf_learns_from_real_pairs(stories, pairs, tmp_path):
     result, heard = run(
         stories, pairs, tmp_path, "rlhf", budget=20, rate=1e-4, supervised_share=0.2, reward_share=0.7,
-        reward_learning_rate=1e-3, samples_per_prompt=2,
+        reward_learning_rate=3e-4, samples_per_prompt=2,
     )  # fmt: skip
     assert [one["name"] for one in result.stages] == ["supervised", "reward", "policy"]
     losses = [one["loss"] for one in heard.of("step", "reward")]
     assert len(losses) == 14
-    assert sum(losses[-4:]) < sum(losses[:4])
+    assert median(losses[7:]) < median(losses[:7])  # single batches of four jump
     assert result.metrics["reward_accuracy"] == result.stages[1]["metrics"]["reward_accuracy"] >= 0.5
     assert {"reward", "kl", "answer_tokens"} <= set(heard.of("step", "policy")[-1])

@@ -162,6 +162,23 @@ def test_a_run_stopped_in_any_stage_goes_on_in_it(model, tmp_path, where):
     assert [one["steps"] for one in result.stages] == [4, 2, 4]
 
 
+def test_a_run_stopped_while_it_is_measured_only_measures_again(model, tmp_path, monkeypatch):
+    spec = preference_spec(model, "dpo", learning_rate=1e-3)
+
+    def stopped(*args, **kwargs):
+        raise Cancelled
+
+    with monkeypatch.context() as patched, pytest.raises(Cancelled):
+        patched.setattr("workbench.train._measure", stopped)
+        run(spec, tmp_path)
+    assert [one.name for one in stages.read(tmp_path)] == ["supervised", "preference"]
+    result, heard = run(spec, tmp_path)
+    assert heard.of("step") == []
+    assert result.steps == 6
+    assert [one["steps"] for one in result.stages] == [3, 3]
+    assert result.live is True
+
+
 def test_a_resumed_preference_stage_ends_where_an_unbroken_one_does(model, tmp_path):
     """Its reference is the stage's own start, whatever the checkpoint says."""
     spec = preference_spec(model, "dpo", learning_rate=1e-3)

@@ -100,7 +100,7 @@ def test_all_is_measured_and_kept(finished):
 
 def test_a_run_says_when_asked_what_it_said_when_it_was_measured(finished):
     store, run_id, _, _ = finished
-    inference._cache.clear()
+    inference.forget()
     for kept in read_outcomes(store.run_folder(run_id) / OUTCOMES)[:3]:
         base, own = answer(store, [run_id], kept["prompt"])
         assert own["text"] == kept["output"]

@@ -148,7 +148,7 @@ def test_the_table_ranks_the_lower_first_and_compares_with_counted_bytes(finishe
 
 def test_it_goes_on_with_a_text(finished):
     store, run_id, _, _ = finished
-    inference._cache.clear()
+    inference.forget()
     base, own = inference.answer(store, [run_id], "the film is", options={"do_sample": False})
     assert own["live"] is True
     assert 0 < own["tokens"] <= 8

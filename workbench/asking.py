@@ -128,7 +128,7 @@ def _ready(engine: Engine, asks: Sequence[Ask], proof: bool) -> tuple[list[Answe
     if proof:
         for place, found in proofs(engine, [q for q in questions if not q.silent]).items():
             question = next(q for q in questions if q.place == place)
-            question.proven = found.live
+            question.proof = found
             question.silent = why_not_shown(found, question.what)
     for question in [q for q in questions if q.silent]:
         answers[question.place] = silenced(question)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
-from workbench import calibration, evaluate, peak, registry
+from workbench import calibration, evaluate, measure, peak, registry
 from workbench.build import Built, Plan, apply_method, encode, load_base, plan_run
 from workbench.calibration import Past, Prices
 from workbench.callbacks import Job, RunTrainer
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 MOST_MEMORY_MEDIAN, MOST_MEMORY, MOST_TIME_MEDIAN = 0.03, 0.10, 0.25
 # Steps whose time is not taken: threads, caches and the optimiser's states come into being.
 WARM_UP = 2
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def try_methods(
     setting: Setting, prepared: Prepared, methods: Sequence[str], *, steps: int = 12, clock: str = "wall"
 ) -> Iterator[Tried]:
     """Each method in this setting, one after the other, in this process; with 0 steps memory alone. `clock` is one of
-    CLOCKS: the processor's own is fair to a machine with other work, as long as there is one thread."""
+    measure.CLOCKS."""
     setting = replace(setting, budget=Budget("steps", steps + WARM_UP))
     for name in methods:
         method = registry.method(name)
@@ -69,7 +67,7 @@ def try_methods(
         spec = RunSpec(setting, Choice(name, options, method.learning_rate))
         try:
             with quiet(), tempfile.TemporaryDirectory() as folder:
-                yield _try(spec, prepared, Path(folder), CLOCKS[clock])
+                yield _try(spec, prepared, Path(folder), measure.CLOCKS[clock])
         except Unsuitable as reason:
             yield Tried(name, reason=f"can't serve: {reason}")
 
@@ -82,9 +80,7 @@ def _try(spec: RunSpec, prepared: Prepared, folder: Path, now: Callable[[], floa
     said = predict(spec, prepared, device=plan.device)
     pace = _pace(plan, folder, now) if (plan.context.steps or 0) > WARM_UP else None
     with _job(plan, folder) as (job, built):
-        measured, _ = peak.peak_bytes(
-            job, Progress(step=plan.context.steps or 1), built.model, _unwatched
-        )
+        measured, _ = peak.peak_bytes(job, Progress(step=plan.context.steps or 1), built.model, _unwatched)
     return Tried(name, said.peak_memory_bytes, measured, said, pace, said.reason)
 
 

@@ -17,13 +17,14 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from workbench import checkpoints, evaluate, optimizers, saving
+from workbench import checkpoints, energy, evaluate, optimizers, saving
 from workbench.batches import LengthBatches
 from workbench.build import Plan
 from workbench.lease import Lease
 from workbench.metric import metric
 from workbench.progress import Progress, Stopped, learning_rate_factor
 from workbench.result import Reason
+from workbench.spec import Budget
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 
@@ -257,6 +258,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.trainer = trainer
         self.job, self.progress = trainer.job, trainer.progress
         self._begun = 0.0
+        self._meter = energy.meter(self.job.plan.device)
         self._saved = time.monotonic()
         self._earlier = self.progress.wall_seconds
 
@@ -265,6 +267,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.trainer.step_losses.clear()
         if self._on_gpu:
             torch.cuda.reset_peak_memory_stats()
+        if self._meter:
+            self._meter.begin()
         self._begun = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -272,8 +276,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if self._on_gpu:
             torch.cuda.synchronize()
             progress.saw_gpu_memory(torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved())
+            check_peak(setting.budget, progress.gpu_bytes)
         before = progress.share(progress.step)
         progress.seconds += time.perf_counter() - self._begun
+        if self._meter:
+            self._meter.end()
+            progress.joules = (progress.joules or 0.0) + self._meter.joules
+            self._meter.joules = 0.0
         progress.step = state.global_step
         progress.wall_seconds = self._earlier + time.monotonic() - self.job.begun
         loss = float(sum(self.trainer.step_losses))
@@ -346,6 +355,20 @@ def _check_finite(trainer: Watched, value: float, what: str) -> None:
             f" Try a learning rate of {rate / 3:.2g} instead of {rate:.2g}.",
         )
     )
+
+
+def check_peak(budget: Budget, peak: int) -> None:
+    """TrainingFailed where training takes more memory than the budget of the setting allows."""
+    most = budget.peak_memory_bytes
+    if most is not None and peak > most:
+        raise TrainingFailed(
+            Reason(
+                "budget",
+                f"Training takes {peak / 2**20:,.1f} MiB of memory at its peak and the budget allows"
+                f" {most / 2**20:,.1f} MiB: a smaller batch_size with more gradient_accumulation needs less, for all runs"
+                " of the setting.",
+            )
+        )
 
 
 def arguments(job: Job, progress: Progress) -> dict[str, Any]:

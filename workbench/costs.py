@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench import calibration, devices
+from workbench import calibration, devices, machine
 
 if TYPE_CHECKING:
     from workbench.method import Method
@@ -105,6 +105,9 @@ def columns(
             name: bool(on_gpu.memory and devices.fits(on_gpu.memory.peak, devices.gpu(name).gib))
             for name in devices.SHOWN
         },
+        "fits_here": found.memory.peak + machine.PROCESS_BYTES <= machine.memory_bytes()
+        if training.device == HERE and step.device == "cpu"
+        else None,
     }
     gib = training.gib or (None if training.device == HERE else devices.gpu(training.device).gib)
     if gib is not None:
@@ -116,13 +119,23 @@ def columns(
             return bool(memory and devices.fits(peak, gib)), peak
 
         row["fits_gib"] = fits(step)[0]
+        split = on_gpu.memory
+        fixed = split.weights + split.gradients + split.optimizer if split else 0
         row["largest_batch_size"] = largest(
-            lambda n: fits(replace(step, batch_size=n)), gib, step.batch_size, MOST_BATCH
+            lambda n: fits(replace(step, batch_size=n)), gib, step.batch_size, MOST_BATCH, fixed
         )
         row["largest_length"] = largest(
-            lambda n: fits(replace(step, length=n)), gib, step.length, MOST_LENGTH
+            lambda n: fits(replace(step, length=n)), gib, step.length, _positions(source, store), fixed
         )
     return row
+
+
+def _positions(source: ModelSource, store: Store | None) -> int:
+    """How long an input the model has places for."""
+    from workbench.models import load_config
+
+    found = getattr(load_config(source, store=store).get_text_config(), "max_position_embeddings", None)
+    return min(MOST_LENGTH, int(found)) if isinstance(found, int) and found > 0 else MOST_LENGTH
 
 
 def at_once(memory: Mapping[str, int], tokens: int, wanted: int) -> dict[str, int]:
@@ -146,28 +159,33 @@ def rows_of(
 ) -> list[dict[str, Any]]:
     """`estimate.estimates` as the page asks it, in a process that may load the deep-learning libraries."""
     from workbench.estimate import estimates
+    from workbench.models import resolve
     from workbench.store import Store
 
     store = Store(store_folder)
+    resolve(model, store=store, owner=owner, counting=True)  # somebody else's run is as good as none
     return estimates(model, choices, task=task, labels=labels, store=store, training=Training(**training))
 
 
-def largest(fits: Callable[[int], tuple[bool, int]], gib: float, start: int, most: int) -> int:
-    """The largest number that fits, 0 where not even 1 does. `fits(n)` says whether, and how many bytes n takes, which
-    grow steadily: a line through two of them says where to look next."""
+def largest(
+    fits: Callable[[int], tuple[bool, int]], gib: float, start: int, most: int, fixed: int = 0
+) -> int:
+    """The largest number that fits, to within a hundredth; 0 where not even 1 does. `fits(n)` says whether, and how many
+    bytes n takes, which grow steadily from `fixed` on: a line through two of them says where to look next."""
     room = (gib - devices.CONTEXT_GIB) * 2**30 / (1 + devices.RESERVE)
-    good, good_bytes = 0, 0
+    good, good_bytes = 0, fixed
     bad, bad_bytes = most + 1, 0
     look = min(start, most)
-    while bad - good > 1:
+    while bad - good > max(1, good // 100):
         worked, peak = fits(look)
         if worked:
             good, good_bytes = look, peak
         else:
             bad, bad_bytes = look, peak
         if bad > most:  # nothing too large was seen yet
-            look = min(most, max(good * 2, good + 1))
-        elif good and bad_bytes > good_bytes:
+            share = (room - fixed) / (good_bytes - fixed) if good_bytes > fixed else 2.0
+            look = min(most, max(int(share * good), good + max(1, good // 100)))
+        elif bad_bytes > good_bytes and bad_bytes > room:
             share = (room - good_bytes) / (bad_bytes - good_bytes)
             look = min(bad - 1, max(good + 1, good + int(share * (bad - good))))
         else:

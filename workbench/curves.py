@@ -11,14 +11,16 @@ from typing import Literal
 import numpy as np
 
 from workbench import registry, stage_progress
-from workbench.compare import Comparison, pareto
+from workbench.compare import Comparison
 from workbench.metric import metric
+from workbench.pareto import front, pareto
 from workbench.result import Event, Run
 from workbench.statistics import mean_interval
 from workbench.store import Store
 
-XAxis = Literal["step", "time"]
-AXES: Mapping[XAxis, str] = {"step": "step", "time": "seconds"}
+XAxis = Literal["step", "time", "tokens"]
+# Tokens are counted over a whole run alone: so many for each step.
+AXES: Mapping[XAxis, str] = {"step": "step", "time": "seconds", "tokens": "step"}
 MOST_POINTS = 240
 GRID = 40
 
@@ -46,7 +48,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Point:
-    """One row of the table as a point; `low` and `high` bound y where several seeds were run."""
+    """One row of the table as a point; `low` and `high` bound y where several seeds were run, `third` is a third column's
+    figure where one was asked for."""
 
     key: str
     label: str
@@ -56,6 +59,7 @@ class Point:
     low: float | None
     high: float | None
     on_front: bool = False
+    third: float | None = None
 
 
 def runs_worth_drawing(runs: Sequence[Run]) -> list[Run]:
@@ -100,7 +104,7 @@ def seed_lines(store: Store, runs: Sequence[Run], column: str, *, x: XAxis = "st
     for run in runs:
         if run.state != "finished":
             continue
-        points = read_points(store.events(run.id, kinds=("evaluated",)), column, x)
+        points = read_points(store.events(run.id, kinds=("evaluated",)), column, x, _per_step(run, x))
         if points:
             by_choice.setdefault(run.spec.choice.id, []).append((run, points))
     lines = []
@@ -127,14 +131,21 @@ def seed_lines(store: Store, runs: Sequence[Run], column: str, *, x: XAxis = "st
     return [line for line in lines if line.x]
 
 
-def read_points(events: Sequence[Event], name: str, x: XAxis) -> list[tuple[float, float]]:
-    """(step or training seconds, value) of each event that has both; what is not finite is left out."""
+def read_points(
+    events: Sequence[Event], name: str, x: XAxis, per_step: float = 1.0
+) -> list[tuple[float, float]]:
+    """(step, training seconds or tokens, value) of each event that has both; what is not finite is left out.
+
+    `per_step` is what a step stands for on the axis; 0 where nobody knows.
+    """
     axis = AXES[x]
+    if not per_step:
+        return []
     points = []
     for event in events:
         at, value = event.values.get(axis), event.values.get(name)
         if isinstance(at, int | float) and isinstance(value, int | float) and math.isfinite(value):
-            points.append((float(at), float(value)))
+            points.append((float(at) * per_step, float(value)))
     return points
 
 
@@ -177,15 +188,32 @@ def thin(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> list
     return kept if kept[-1] == points[-1] else [*kept, points[-1]]
 
 
-def scatter_points(comparison: Comparison, column: str, score: str | None = None) -> list[Point]:
-    """The rows that have both figures; those on the front are beaten by no other on both."""
+def scatter_points(
+    comparison: Comparison, column: str, score: str | None = None, third: str | None = None
+) -> list[Point]:
+    """The rows that have these figures; those on the front are beaten by no other on all of them."""
     score = score or comparison.metric
-    rows = [row for row in comparison.rows if row.mean(column) is not None and row.mean(score) is not None]
-    places = [(row.cells[column].mean, row.cells[score].mean) for row in rows]
-    front = set(pareto(places, x_better=metric(column).better, y_better=metric(score).better))
+    names = list(dict.fromkeys((column, score, *([third] if third else []))))
+    rows = [row for row in comparison.rows if all(row.mean(name) is not None for name in names)]
+    figures = [[row.cells[name].mean for name in names] for row in rows]
+    if third:
+        on_front = set(front(figures, [metric(name).better for name in names]))
+    else:
+        places = [(row.cells[column].mean, row.cells[score].mean) for row in rows]
+        on_front = set(pareto(places, x_better=metric(column).better, y_better=metric(score).better))
     return [
-        Point(row.key, row.label, row.family, x, y, row.cells[score].low, row.cells[score].high, i in front)
-        for i, (row, (x, y)) in enumerate(zip(rows, places))
+        Point(
+            key=row.key,
+            label=row.label,
+            family=row.family,
+            x=row.cells[column].mean,
+            y=row.cells[score].mean,
+            low=row.cells[score].low,
+            high=row.cells[score].high,
+            on_front=place in on_front,
+            third=row.mean(third) if third else None,
+        )
+        for place, row in enumerate(rows)
     ]
 
 
@@ -252,6 +280,14 @@ def _run_lines(
             )
         )
     return lines
+
+
+def _per_step(run: Run, x: XAxis) -> float:
+    """Of a run that counted its tokens, how many a step saw; 0 leaves the run out."""
+    if x != "tokens":
+        return 1.0
+    seen, steps = (run.result.tokens_seen, run.result.steps) if run.result else (None, None)
+    return seen / steps if seen and steps else 0.0
 
 
 def _places() -> Callable[..., int]:

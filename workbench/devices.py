@@ -12,10 +12,11 @@ CONTEXT_GIB, RESERVE = 0.5, 0.05
 
 @dataclass(frozen=True)
 class GPU:
-    """`gib` is what programs see of the memory. TFLOPS are dense, in 16 bits with sums in 32 and in 32 bits."""
+    """`short` is for where there is little room, `gib` what programs see of the memory. TFLOPS are dense, in 16 bits with sums in 32 and in 32 bits."""
 
     name: str
     title: str
+    short: str
     gib: float
     gigabytes_per_second: float
     narrow_tflops: float
@@ -24,13 +25,13 @@ class GPU:
 
 
 GPUS = (
-    GPU("t4", "T4 16 GB", 14.6, 320, 65, 8.1, "NVIDIA T4 datasheet, 2019; 65 TFLOPS are float16"),
-    GPU("rtx3090", "RTX 3090 24 GB", 23.7, 936, 71, 35.6, "NVIDIA Ampere GA102 whitepaper, 2021"),
-    GPU("rtx4090", "RTX 4090 24 GB", 23.6, 1008, 165, 82.6, "NVIDIA Ada whitepaper, 2022"),
-    GPU("a100-40", "A100 40 GB", 39.4, 1555, 312, 19.5, "NVIDIA A100 datasheet, 2021"),
-    GPU("a100-80", "A100 80 GB", 79.2, 2039, 312, 19.5, "NVIDIA A100 datasheet, 2021"),
-    GPU("h100", "H100 80 GB", 79.1, 3350, 989, 67, "NVIDIA H100 SXM datasheet, 2023"),
-    GPU("l40s", "L40S 48 GB", 44.5, 864, 362, 91.6, "NVIDIA L40S datasheet, 2023"),
+    GPU("t4", "T4 16 GB", "T4", 14.6, 320, 65, 8.1, "NVIDIA T4 datasheet, 2019; 65 TFLOPS are float16"),
+    GPU("rtx3090", "RTX 3090 24 GB", "3090", 23.7, 936, 71, 35.6, "NVIDIA Ampere GA102 whitepaper, 2021"),
+    GPU("rtx4090", "RTX 4090 24 GB", "4090", 23.6, 1008, 165, 82.6, "NVIDIA Ada whitepaper, 2022"),
+    GPU("a100-40", "A100 40 GB", "A100 40", 39.4, 1555, 312, 19.5, "NVIDIA A100 datasheet, 2021"),
+    GPU("a100-80", "A100 80 GB", "A100 80", 79.2, 2039, 312, 19.5, "NVIDIA A100 datasheet, 2021"),
+    GPU("h100", "H100 80 GB", "H100", 79.1, 3350, 989, 67, "NVIDIA H100 SXM datasheet, 2023"),
+    GPU("l40s", "L40S 48 GB", "L40S", 44.5, 864, 362, 91.6, "NVIDIA L40S datasheet, 2023"),
 )
 BY_NAME = {gpu.name: gpu for gpu in GPUS}
 # What the table of fits asks about.

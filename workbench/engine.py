@@ -83,6 +83,10 @@ class Engine:
             found.used = found.base.used = self._clock
             return found
 
+    def has(self, run_id: str) -> bool:
+        """Whether the run is loaded."""
+        return run_id in self._runs
+
     def unload(self, run_ids: Sequence[str] | None = None) -> None:
         """Let go of these runs, or of everything."""
         with self.lock:

@@ -140,5 +140,5 @@ class _Drawer:
         self.generator = torch.Generator(device=device).manual_seed(draw.seed)
 
     def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> int:
-        shares = torch.softmax(self.warpers(ids, scores), dim=-1)
+        shares = torch.softmax(self.warpers(ids, scores), dim=-1)  # type: ignore[arg-type]
         return int(torch.multinomial(shares, 1, generator=self.generator))

@@ -169,7 +169,7 @@ def _written(folder: Path) -> set[str]:
     """Names of the base's parameters that loading may write: those that the run's files bring, or take a part out of."""
     names = set()
     for file in (saving.TENSORS, WEIGHTS):
-        names |= {key.removeprefix(PREFIX) for key in _keys(folder / file)}
+        names |= {key.removeprefix(PREFIX).replace(".base_layer.", ".") for key in _keys(folder / file)}
     for key in _keys(folder / saving.START):
         names.add(f"{key.split('.lora_')[0].removeprefix(PREFIX)}.weight")
     return names

@@ -108,7 +108,10 @@ class WithoutValues(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.sparse_coo_tensor and len(args) >= 3:
             return _Sparse.apply(args[1], args[0], tuple(args[2]))
-        if func in (torch.Tensor.coalesce, torch.Tensor._nnz, torch.Tensor.to_dense) and not args[0].is_sparse:
+        if (
+            func in (torch.Tensor.coalesce, torch.Tensor._nnz, torch.Tensor.to_dense)
+            and not args[0].is_sparse
+        ):
             return _of_sparse(func, args[0])
         return func(*args, **(kwargs or {}))
 

@@ -27,7 +27,9 @@ def glossary(language: str) -> Mapping[str, Entry]:
     """Every entry by its key, in the order of the file. ValueError for a language without a file."""
     path = shipped("assets") / "glossary" / f"{language}.toml"
     if not path.is_file():
-        raise ValueError(unknown_names("language", [language], sorted(p.stem for p in path.parent.glob("*.toml"))))
+        raise ValueError(
+            unknown_names("language", [language], sorted(p.stem for p in path.parent.glob("*.toml")))
+        )
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     return {
         key: Entry(key, entry["word"], entry["text"], tuple(entry.get("also", ())))

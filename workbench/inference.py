@@ -23,6 +23,12 @@ def engine_for(store: Store) -> Engine:
         return _engines.setdefault(Path(store.folder).resolve(), Engine(store))
 
 
+def forget() -> None:
+    """Let go of every engine and all that it holds."""
+    with _lock:
+        _engines.clear()
+
+
 def answer(
     store: Store,
     run_ids: Sequence[str],

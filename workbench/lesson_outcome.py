@@ -136,9 +136,7 @@ def _first_to_beat(asks: Asks, preset: Preset, found: Sequence[Comparison]) -> O
     told = places[min(happened, len(places) - 1)]
     assert told.row is not None
     assert told.reference is not None
-    return Outcome(
-        tuple(places), happened, _judge(by_size[told.size], told.row, told.reference, asks.column)
-    )
+    return Outcome(tuple(places), happened, _judge(by_size[told.size], told.row, told.reference, asks.column))
 
 
 def _judge(found: Comparison, first: Row, second: Row, column: str) -> Judged:

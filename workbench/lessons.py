@@ -167,7 +167,9 @@ def parse(source: str, facts: Lesson, name: str) -> LessonText:
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if len(found.choices) != facts.choices:
-        raise ValueError(f"{name}: {len(found.choices)} choices to predict from, its runs make {facts.choices}")
+        raise ValueError(
+            f"{name}: {len(found.choices)} choices to predict from, its runs make {facts.choices}"
+        )
     if len(found.questions) != 3:
         raise ValueError(f"{name}: a lesson asks three questions, not {len(found.questions)}")
     return found
@@ -183,7 +185,9 @@ def _lesson(file: str, name: str, number: int, values: Mapping[str, Any]) -> Les
         asks = Asks(**values["asks"])
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {name}: asks: {error}") from None
-    return Lesson(name, number, int(values["minutes"]), asks, tuple(values["columns"]), tuple(values.get("claims", ())))
+    return Lesson(
+        name, number, int(values["minutes"]), asks, tuple(values["columns"]), tuple(values.get("claims", ()))
+    )
 
 
 def _front_matter(source: str, name: str) -> tuple[Mapping[str, Any], str]:

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch.utils._pytree import tree_iter
 
 from workbench import evaluate
 
+# The processor's own clock counts nothing while others work: fair to a busy machine, where there is one thread.
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 # All other runs on the machine wait meanwhile.
 LATENCY_SECONDS = 0.8
 
@@ -85,6 +88,15 @@ def peak_training_bytes(train: Callable[[], object], *models: Any) -> int:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """A median over rounds, with the bounds of its 95% interval (None with too few rounds)."""
+
+    median: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Latency:
     """Milliseconds at batch 1. Ratios are medians over the rounds of that round's time to the base's; `own` are medians
     of what the method's forward timed itself."""
@@ -92,9 +104,10 @@ class Latency:
     p50: float
     p95: float
     base_p50: float
-    ratio: float
-    merged_ratio: float | None
+    ratio: Ratio
     rounds: int
+    merged_p50: float | None = None
+    merged_ratio: Ratio | None = None
     own: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -105,11 +118,44 @@ def latency(
     seconds: float | None = None,
     warm_up: int = 3,
 ) -> Latency:
-    """Time `base`, `method` and, where given, `merged` in turn, round by round, so that a change of the machine's
-    speed hits all alike. At least `rounds` rounds, and more while there are `seconds` left."""
+    """Time `base`, `method` and, where given, `merged` in turn."""
+    told: dict[str, list[float]] = {}
+
+    def told_by_method(name: str, found: object) -> None:
+        if name == "method" and isinstance(found, Mapping):
+            for what, value in found.items():
+                told.setdefault(what, []).append(value)
+
+    times = in_turn(forwards, rounds=rounds, seconds=seconds, warm_up=warm_up, hear=told_by_method)
+    base, own = times["base"], times["method"]
+    merged = times.get("merged")
+    return Latency(
+        quantile(own, 0.5),
+        quantile(own, 0.95),
+        quantile(base, 0.5),
+        ratio(own, base),
+        len(own),
+        quantile(merged, 0.5) if merged else None,
+        ratio(merged, base) if merged else None,
+        {what: quantile(values, 0.5) for what, values in told.items()},
+    )
+
+
+def in_turn(
+    forwards: Mapping[str, Callable[[int], object]],
+    *,
+    rounds: int,
+    seconds: float | None = None,
+    warm_up: int = 3,
+    hear: Callable[[str, object], None] = lambda name, found: None,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Milliseconds of each, round by round, so that a change of the machine's speed hits all alike; every other round
+    goes backwards, so that none always comes after the same. At least `rounds` rounds, and more while there are
+    `seconds` left. `hear` is told what each gave, `now` is the clock in seconds."""
     seconds = LATENCY_SECONDS if seconds is None else seconds
     times: dict[str, list[float]] = {name: [] for name in forwards}
-    told: dict[str, list[float]] = {}
+    orders = (list(forwards), list(reversed(forwards)))
     for _ in range(warm_up):
         for forward in forwards.values():
             forward(0)
@@ -118,28 +164,32 @@ def latency(
     try:
         begun, i = time.perf_counter(), 0
         while i < rounds or time.perf_counter() - begun < seconds:
-            for name, forward in forwards.items():
-                before = time.perf_counter()
-                found = forward(i)
-                times[name].append((time.perf_counter() - before) * 1000)
-                if name == "method" and isinstance(found, Mapping):
-                    for what, value in found.items():
-                        told.setdefault(what, []).append(value)
+            for name in orders[i % 2]:
+                before = now()
+                found = forwards[name](i)
+                times[name].append((now() - before) * 1000)
+                hear(name, found)
             i += 1
     finally:
         if collecting:
             gc.enable()
-    base, own = times["base"], times["method"]
-    merged = times.get("merged")
-    return Latency(
-        quantile(own, 0.5),
-        quantile(own, 0.95),
-        quantile(base, 0.5),
-        quantile([a / b for a, b in zip(own, base)], 0.5),
-        quantile([a / b for a, b in zip(merged, base)], 0.5) if merged else None,
-        len(own),
-        {what: quantile(values, 0.5) for what, values in told.items()},
-    )
+    return times
+
+
+def ratio(own: Sequence[float], base: Sequence[float]) -> Ratio:
+    """Of each round's time to the base's in that round."""
+    found = sorted(a / b for a, b in zip(own, base))
+    low, high = median_bounds(found)
+    return Ratio(quantile(found, 0.5), low, high)
+
+
+def median_bounds(ordered: Sequence[float], doubt: float = 0.05) -> tuple[float | None, float | None]:
+    """Two of the ordered values between which their median lies, whatever they are distributed like: the median is as
+    likely above as below each of them, so that ranks are a matter of tossing coins."""
+    count, rank, tail = len(ordered), -1, 0.0
+    while (tail := tail + comb(count, rank + 1) / 2**count) <= doubt / 2:
+        rank += 1
+    return (ordered[rank], ordered[-1 - rank]) if rank >= 0 else (None, None)
 
 
 def forward_once(

@@ -331,6 +331,15 @@ COLUMNS: tuple[Metric, ...] = (
         "cost to train",
     ),
     Metric(
+        "train_joules",
+        "Energy",
+        "lower",
+        "J",
+        "number",
+        "What the processor's package or the GPU counted while training steps were made; other work there is in it.",
+        "cost to train",
+    ),
+    Metric(
         "latency_ms_p50",
         "Latency",
         "lower",

@@ -13,7 +13,7 @@ import yaml
 from workbench import chain_presets, registry
 from workbench.home import shipped
 from workbench.options import Options, unknown_names
-from workbench.spec import Budget, Choice, DataSpec, RunSpec, Setting
+from workbench.spec import BUDGET_CAPS, Budget, Choice, DataSpec, RunSpec, Setting
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
@@ -196,7 +196,10 @@ def override(preset: Preset, changes: Mapping[str, str]) -> Preset:
         value = yaml.safe_load(text) if text != "" else None
         head, _, rest = key.partition(".")
         if head == "budget" and rest:
-            values["budget"] = {rest: value}
+            kept = values.get("budget") or {}
+            # Another kind takes the place of the old one; caps stand beside it.
+            kept = {name: kept[name] for name in kept if name in BUDGET_CAPS or rest in BUDGET_CAPS}
+            values["budget"] = {**kept, rest: value}
         elif head == "data" and rest:
             if not isinstance(values["data"], dict):
                 values["data"] = {"source": values["data"]}
@@ -258,7 +261,8 @@ def to_values(preset: Preset) -> dict[str, Any]:
     values["seeds"] = list(preset.seeds)
     values |= preset.task_options
     for key, value in preset.setting.items():
-        values[key] = {value.kind: _whole(value.amount)} if isinstance(value, Budget) else value
+        is_budget = isinstance(value, Budget)
+        values[key] = {value.kind: _whole(value.amount), **value.caps} if is_budget else value
     return values
 
 
@@ -279,10 +283,14 @@ def _whole(value: float) -> int | float:
 
 
 def _budget(value: Any) -> Budget:
-    if not isinstance(value, Mapping) or len(value) != 1:
+    """One kind with its amount, and caps beside it; caps alone leave the usual kind and amount."""
+    caps = {name: value[name] for name in BUDGET_CAPS if name in value} if isinstance(value, Mapping) else {}
+    lengths = {name: value[name] for name in value if name not in caps} if isinstance(value, Mapping) else {}
+    if len(lengths) > 1 or not (lengths or caps):
         raise ValueError(f"budget is one kind and its amount, such as {{epochs: 3}}, not {value!r}")
-    ((kind, amount),) = value.items()
-    return Budget(str(kind), amount)
+    for kind, amount in lengths.items():
+        return Budget(str(kind), amount, **caps)
+    return Budget(**caps)
 
 
 def _searched(values: Mapping[str, Any]) -> Mapping[str, Any]:

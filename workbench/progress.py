@@ -30,6 +30,7 @@ class Progress:
     evaluations_since_best: int = 0
     gpu_bytes: int = 0
     gpu_reserved_bytes: int = 0
+    joules: float | None = None
 
     def share(self, step: int) -> float:
         """From 0 to 1: by steps, or by training time where that is the budget."""

@@ -13,6 +13,7 @@ from workbench import evaluate, models, registry, templates
 from workbench.engine import Engine, Resident
 from workbench.engine_mixing import BASE, mixing
 from workbench.generating import collate_prompts
+from workbench.measure import Proof
 from workbench.result import Run
 from workbench.task import Live, Task
 from workbench.writing_state import evaluating, positions_from_mask
@@ -40,7 +41,7 @@ class Ask:
 @dataclass
 class Question:
     """An Ask made ready: the tokens, the model, and `group`, the batch that it can stand in. `silent` says why there is
-    no answer, `live` whether the method was seen to act on this very question (None: not looked at, or a base)."""
+    no answer, `proof` what the method was seen to change on this very question (None: not looked at, or a base)."""
 
     place: int
     ask: Ask
@@ -53,7 +54,7 @@ class Question:
     room: int | None
     group: str
     silent: str = ""
-    proven: bool | None = None
+    proof: Proof | None = None
 
     @property
     def adapter(self) -> str | None:
@@ -161,22 +162,24 @@ def nothing(ask: Ask, run: Run, reason: str, live: bool | None = None) -> Answer
     silence = registry.task(run.spec.setting.task).silence
     return {
         **_head(ask, run), **silence, "live": live, "truncated": False, "reason": reason, "finish": None,
-        "prompt_tokens": None, "first_token_ms": None, "tokens_per_second": None, "batch": None,
+        "prompt_tokens": None, "first_token_ms": None, "tokens_per_second": None, "batch": None, "difference": None,
+        "off_difference": None,
     }  # fmt: skip
 
 
 def said(question: Question, values: Mapping[str, Any]) -> Answer:
     """An answer with all its fields."""
-    base = nothing(question.ask, question.run, "", live=question.proven)
-    return (
-        base
-        | {"reason": None, "truncated": question.truncated, "prompt_tokens": len(question.ids)}
-        | dict(values)
-    )
+    known = {"truncated": question.truncated, "prompt_tokens": len(question.ids), "reason": None}
+    return silenced(question) | known | dict(values)
 
 
 def silenced(question: Question) -> Answer:
-    return nothing(question.ask, question.run, question.silent, live=question.proven)
+    """No answer, with what the proof found."""
+    proof = question.proof
+    found = nothing(question.ask, question.run, question.silent, live=proof.live if proof else None)
+    if proof is None:
+        return found
+    return found | {"difference": proof.difference, "off_difference": proof.off_difference}
 
 
 def _head(ask: Ask, run: Run) -> Answer:

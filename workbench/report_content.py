@@ -14,8 +14,8 @@ from workbench import claims, curves, example_rows, registry, svg_plots
 from workbench.compare import Comparison
 from workbench.example_rows import Example, Voice
 from workbench.metric import Metric, metric
-from workbench.report import cell_text, format_value, printed_columns, row_name
 from workbench.repeating import commands, preset_yaml
+from workbench.report import cell_text, format_value, printed_columns, row_name
 from workbench.result import Run
 from workbench.store import Store
 from workbench.uploads import shown_source

@@ -28,6 +28,7 @@ REASON_CODES = (
     "disk",
     "environment",
     "no_progress",
+    "budget",
     "base",
     "cancelled",
     "lost",
@@ -81,6 +82,8 @@ class Result:
     reserved_memory_bytes: int | None = None
     process_peak_bytes: int | None = None
     train_seconds: float | None = None
+    train_joules: float | None = None
+    energy_source: str | None = None
     total_seconds: float | None = None
     steps: int | None = None
     samples_seen: int | None = None
@@ -96,7 +99,12 @@ class Result:
     latency_ms_p95: float | None = None
     base_latency_ms_p50: float | None = None
     latency_ratio: float | None = None
+    latency_ratio_low: float | None = None
+    latency_ratio_high: float | None = None
+    merged_latency_ms_p50: float | None = None
     merged_latency_ratio: float | None = None
+    merged_latency_ratio_low: float | None = None
+    merged_latency_ratio_high: float | None = None
     latency_rounds: int | None = None
     first_token_ms: float | None = None
     token_ms: float | None = None
@@ -117,6 +125,8 @@ class Result:
     predicted_trainable_parameters: int | None = None
     predicted_peak_memory_bytes: int | None = None
     predicted_seconds: float | None = None
+    predicted_reason: str | None = None
+    prediction_basis: str | None = None
     elsewhere: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     elsewhere_start: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -54,8 +54,12 @@ def submit(
     owner: str = "",
     key: str | None = None,
     progress: Say | None = None,
+    skip_finished: bool = False,
 ) -> Submitted:
-    """Queue every run of a preset. Bad data or an unknown model is a ValueError, and nothing is queued then."""
+    """Queue every run of a preset. Bad data or an unknown model is a ValueError, and nothing is queued then.
+
+    With `skip_finished` those that the store has finished, choice and seed alike, are not made again.
+    """
     if preset.chain:
         from workbench import chain
 
@@ -71,9 +75,16 @@ def submit(
     # All sizes of a learning curve have their first seed before any has its second.
     order = [spec for position in zip(*plans) for spec in position]
     order.sort(key=lambda spec: list(seeds or preset.seeds).index(spec.seed))
-    ids = store.add(order, owner=owner, key=key)
+    if skip_finished:
+        order = [spec for spec in order if not _is_finished(store, spec, owner)]
+    ids = store.add(order, owner=owner, key=key) if order else []
     setting_ids = tuple(specs[0].setting.id for specs in plans)
     return Submitted(setting_ids[-1], tuple(ids), setting_ids, left_out)
+
+
+def _is_finished(store: Store, spec: RunSpec, owner: str) -> bool:
+    known = store.runs(setting_id=spec.setting.id, states=("finished",), owner=owner or None)
+    return any(run.spec.choice.id == spec.choice.id and run.spec.seed == spec.seed for run in known)
 
 
 def _fitting(store: Store, preset: Preset, owner: str) -> tuple[Preset, dict[str, str]]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 from workbench import optimizers
 
 BUDGET_KINDS = ("epochs", "steps", "seconds")
+BUDGET_CAPS = ("peak_memory_bytes", "trainable_parameters")
 SCHEDULES = ("linear", "cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = tuple(optimizers.BY_NAME)
@@ -23,10 +24,13 @@ def canonical_json(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long each run may train: the same for every method of a setting."""
+    """How long each run may train, and how much it may take: the same for every method of a setting. A run that needs
+    more than a cap allows fails and says so, since a method that got more than the others is not compared fairly."""
 
     kind: str = "epochs"
     amount: float = 3.0
+    peak_memory_bytes: int | None = None
+    trainable_parameters: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in BUDGET_KINDS:
@@ -36,6 +40,24 @@ class Budget:
         if self.kind == "steps" and self.amount != int(self.amount):
             raise ValueError(f"budget: steps is a whole number, not {self.amount!r}")
         object.__setattr__(self, "amount", float(self.amount))
+        for name in BUDGET_CAPS:
+            if (cap := getattr(self, name)) is not None:
+                _check_range(f"budget: {name}", cap, 1, 10**15, whole=True)
+
+    @property
+    def caps(self) -> dict[str, int]:
+        """Those that are set, by name."""
+        return {name: cap for name in BUDGET_CAPS if (cap := getattr(self, name)) is not None}
+
+    @property
+    def words(self) -> str:
+        """`3 epochs`, `1 step`, `90 seconds, at most 100,000 trained weights`."""
+        said = [f"{self.amount:g} {self.kind if self.amount != 1 else self.kind.removesuffix('s')}"]
+        if self.peak_memory_bytes is not None:
+            said.append(f"at most {self.peak_memory_bytes / 2**20:,.4g} MiB of memory")
+        if self.trainable_parameters is not None:
+            said.append(f"at most {self.trainable_parameters:,} trained weights")
+        return ", ".join(said)
 
 
 @dataclass(frozen=True)
@@ -141,6 +163,7 @@ class Setting:
         for name in ("task_options", "search_trials"):
             if not values[name]:
                 del values[name]
+        values["budget"] = {name: value for name, value in values["budget"].items() if value is not None}
         return values
 
     @classmethod

@@ -212,6 +212,7 @@ def _total(parts: Sequence[Progress]) -> Progress:
         total_steps=sum(part.total_steps for part in parts if part.total_steps) or None,
         step=sum(part.step for part in parts),
         seconds=sum(part.seconds for part in parts),
+        joules=sum(part.joules or 0.0 for part in parts) if any(part.joules for part in parts) else None,
         samples=sum(part.samples for part in parts),
         tokens=sum(part.tokens for part in parts),
         trained_tokens=sum(part.trained_tokens for part in parts),

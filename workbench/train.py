@@ -17,9 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench import evaluate, measure, models, peak, quantised, sampling_stage, saving, staged
+from workbench import (
+    energy,
+    evaluate,
+    limits,
+    measure,
+    models,
+    peak,
+    quantised,
+    sampling_stage,
+    saving,
+    staged,
+)
 from workbench.build import Built, Encoded, Plan, apply_method, encode, finish, load_base, plan_run
-from workbench.callbacks import BEST, Cancelled, Emit, Job, RunTrainer, TrainingFailed, breathe
+from workbench.callbacks import BEST, Cancelled, Emit, Job, RunTrainer, TrainingFailed, breathe, check_peak
 from workbench.environment import environment
 from workbench.failure import reason_for
 from workbench.fit import fit
@@ -71,6 +82,7 @@ def train(
                 tick = functools.partial(breathe, lease, should_stop)
                 plan, stage = sampling_stage.sampled(plan, base, folder, emit=emit, tick=tick, resume=resume)
             built = apply_method(plan, base)
+            limits.check_weights(plan, built)
             encoded = encode(plan, built.model)
             job = Job(
                 plan,
@@ -84,6 +96,7 @@ def train(
                 begun,
             )
             with evaluate.attention(plan.device, plan.precision, encoded.longest) as kernel:
+                limits.check_memory(job)
                 return _run(job, built, encoded, kernel, resume, lease_seconds, stage, trial)
     except (TrainingFailed, Cancelled):
         raise
@@ -150,6 +163,8 @@ def _run(
         base_parameters=built.counts.base,
         process_peak_bytes=fitted.process_peak,
         train_seconds=progress.seconds + (stage.seconds if stage else 0.0),
+        train_joules=progress.joules,
+        energy_source=None if progress.joules is None else energy.source_on(plan.device),
         total_seconds=fitted.earlier_seconds + time.monotonic() - job.begun,
         steps=progress.step,
         samples_seen=progress.samples,
@@ -225,6 +240,7 @@ def _measure(
         peak_bytes = max((size for size in sizes if size), default=None)
         stages = staged.records(works, sizes, test, job.folder)
         notes = (*notes, *staged.notes(stages))
+        check_peak(plan.setting.budget, peak_bytes or 0)
     else:
         peak_bytes, source = _peak_memory(job, progress, base)
     return Result(
@@ -235,8 +251,7 @@ def _measure(
         latency_ms_p50=timed.p50 if timed else None,
         latency_ms_p95=timed.p95 if timed else None,
         base_latency_ms_p50=timed.base_p50 if timed else None,
-        latency_ratio=timed.ratio if timed else None,
-        merged_latency_ratio=timed.merged_ratio if timed else None,
+        **_ratios(timed),
         latency_rounds=timed.rounds if timed else None,
         first_token_ms=timed.own.get("first_token_ms") if timed else None,
         token_ms=timed.own.get("token_ms") if timed else None,
@@ -289,6 +304,17 @@ def _latency(
     except LeaseTimeout:
         note = f"Latency was not measured: other runs did not pause within {lease_seconds:g} s."
         return None, (note,)
+
+
+def _ratios(timed: measure.Latency | None) -> dict[str, float | None]:
+    """Result's fields of ratios to the base, with the bounds of their intervals."""
+    if timed is None:
+        return {}
+    found: dict[str, float | None] = {"merged_latency_ms_p50": timed.merged_p50}
+    for name, ratio in (("latency_ratio", timed.ratio), ("merged_latency_ratio", timed.merged_ratio)):
+        if ratio is not None:
+            found |= {name: ratio.median, f"{name}_low": ratio.low, f"{name}_high": ratio.high}
+    return found
 
 
 def _peak_memory(job: Job, progress: Progress, base: Any) -> tuple[int | None, str | None]:

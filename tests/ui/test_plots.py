@@ -8,7 +8,7 @@ import pytest
 from workbench.curves import Line, Point
 from workbench.families import family
 from workbench.metric import metric
-from workbench.ui import plots
+from workbench.ui import plots, scatter_plot
 from workbench.ui.label_places import _box, _overlap, label_places
 
 EVIL = "<script>alert(1)</script>"
@@ -79,7 +79,7 @@ def test_names_given_by_people_stay_text():
         Point("b", "B", "prompt", 20.0, 0.7, None, None),
     ]
     curve = _figure([_line(EVIL[:16])])
-    scatter = plots.scatter_figure(points, "train_seconds", "accuracy", reference=(EVIL, 0.75))
+    scatter = scatter_plot.scatter_figure(points, "train_seconds", "accuracy", reference=(EVIL, 0.75))
     for figure in (curve, scatter):
         assert "<script" not in json.loads(json.dumps(figure.to_json()))
         assert "&lt;script" in figure.to_json().replace("\\u003c", "<").replace("\\u0026", "&")
@@ -87,7 +87,7 @@ def test_names_given_by_people_stay_text():
 
 def test_an_empty_plot_is_a_plot():
     assert _figure([]).layout.yaxis.range == (0.0, 1.0)
-    assert plots.scatter_figure([], "train_seconds", "accuracy").layout.xaxis.type == "log"
+    assert scatter_plot.scatter_figure([], "train_seconds", "accuracy").layout.xaxis.type == "log"
 
 
 def test_the_scatter_has_whiskers_front_and_reference():
@@ -96,7 +96,7 @@ def test_the_scatter_has_whiskers_front_and_reference():
         Point("b", "B", "prompt", 10.0, 0.8, 0.79, 0.81, True),
         Point("c", "C", "added", 90.0, 0.7, None, None, False),
     ]
-    figure = plots.scatter_figure(points, "train_seconds", "accuracy", reference=("TF-IDF", 0.84))
+    figure = scatter_plot.scatter_figure(points, "train_seconds", "accuracy", reference=("TF-IDF", 0.84))
     front = next(trace for trace in figure.data if trace.mode == "lines")
     assert front.line.shape == "hv"
     assert list(front.x)[:2] == [10.0, 100.0]
@@ -115,7 +115,7 @@ def test_the_scatter_has_whiskers_front_and_reference():
     ],
 )
 def test_log_ticks_are_few_and_round_in_their_unit(low: float, high: float, column: str, some: str):
-    ticks, texts = plots._log_ticks(low, high, metric(column))
+    ticks, texts = scatter_plot._log_ticks(low, high, metric(column))
     assert 2 <= len(ticks) <= 7
     assert all(low <= tick <= high for tick in ticks)
     assert some in texts
@@ -135,7 +135,7 @@ def test_a_score_that_is_no_share_is_drawn_as_it_is_and_lower_may_be_better():
         Point("a", "A", "whole", 100.0, 2.1, 2.0, 2.2, True),
         Point("b", "B", "prompt", 10.0, 3.4, None, None, True),
     ]
-    figure = plots.scatter_figure(points, "train_seconds", "perplexity", reference=("n-gram", 3.0))
+    figure = scatter_plot.scatter_figure(points, "train_seconds", "perplexity", reference=("n-gram", 3.0))
     marks = {trace.name: trace for trace in figure.data if trace.mode == "markers"}
     assert list(marks["A"].y) == [2.1]
     assert "%" not in marks["A"].hovertemplate

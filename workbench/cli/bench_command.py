@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from workbench import registry
-from workbench.cli import statistics_bench_command
+from workbench.cli import serve_command, statistics_bench_command
 from workbench.cli.printing import print_json, print_table, say
 from workbench.spec import OPTIMIZERS, PRECISIONS, Setting
 
 if TYPE_CHECKING:
     from workbench.bench import Held
+    from workbench.bench_latency import Timed
     from workbench.bench_machine import Judged, Tried
 
 
@@ -35,20 +37,41 @@ def add(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     command.add_argument("--data", default="reviews", help="a bundled data set or a file (default: reviews)")
     command.add_argument("--task", default="classification")
     command.add_argument("--methods", metavar="A,B", help="default: all that serve the task")
-    command.add_argument("--steps", type=int, default=12, help="steps that are timed (default: 12); 0: memory alone")
     command.add_argument(
-        "--clock",
-        choices=("wall", "cpu"),
-        default="wall",
-        help="cpu: the processor's own time, fair to a machine with other work, with one thread",
+        "--steps", type=int, default=12, help="steps that are timed (default: 12); 0: memory alone"
     )
+    _add_clock(command)
     command.add_argument("--batch-size", type=int, default=16)
     command.add_argument("--max-length", type=int, default=128)
     command.add_argument("--precision", choices=PRECISIONS, default="auto")
     command.add_argument("--optimizer", choices=OPTIMIZERS, default="adamw_torch_fused")
     function = bench_machine
     command.set_defaults(command=function)
+    help = "how much longer an answer takes with a method on the base, merged and not, repeated"
+    command = kinds.add_parser("latency", help=help, description=help)
+    command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    command.add_argument("--model", default="embedded:fable-8m", help="default: embedded:fable-8m")
+    command.add_argument("--data", default="reviews", help="whose texts are read (default: reviews)")
+    command.add_argument("--task", default="classification")
+    command.add_argument(
+        "--subjects", metavar="A,B:merged", help="methods, with :merged after they are folded in"
+    )
+    command.add_argument("--rounds", type=int, default=60, help="how often each is timed (default: 60)")
+    command.add_argument("--repeats", type=int, default=2, help="repetitions with models loaded anew")
+    _add_clock(command)
+    function = bench_latency
+    command.set_defaults(command=function)
     statistics_bench_command.add(kinds)
+    serve_command.add_bench(kinds)
+
+
+def _add_clock(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: the processor's own time, fair to a machine with other work, with one thread",
+    )
 
 
 def bench_estimate(arguments: argparse.Namespace) -> int:
@@ -171,3 +194,42 @@ def _tried_line(one: Tried, found: Judged) -> list[Any]:
         share(found.time_after.get(one.method)),
         one.reason,
     ]
+
+
+def bench_latency(arguments: argparse.Namespace) -> int:
+    """1 where a repetition's interval lies apart from another's."""
+    from workbench.bench_latency import SUBJECTS, time_subjects
+    from workbench.data import prepare
+    from workbench.home import default_store
+    from workbench.lease import Lease
+
+    asked = {} if arguments.task == "classification" else {"task": arguments.task}
+    prepared = prepare(arguments.data, **asked)
+    subjects = [name.strip() for name in (arguments.subjects or "").split(",") if name.strip()] or SUBJECTS
+    found = time_subjects(
+        Setting(prepared.spec, arguments.model, arguments.task),
+        prepared,
+        subjects,
+        rounds=arguments.rounds,
+        repeats=arguments.repeats,
+        lease=Lease(default_store() / "lease"),
+        clock=arguments.clock,
+    )
+    apart = [one.subject for one in found if one.overlap is False]
+    if arguments.json:
+        rows = [{**asdict(one), "overlap": one.overlap} for one in found]
+        print_json({"rounds": arguments.rounds, "rows": rows})
+    else:
+        header = ["", "median ms", *(f"ratio {n + 1} (95%)" for n in range(arguments.repeats)), "overlap"]
+        print_table(header, [_timed_line(one) for one in found], right=(1,))
+    say(f"intervals of the repetitions lie apart: {', '.join(apart)}" if apart else "all repetitions agree")
+    return 1 if apart else 0
+
+
+def _timed_line(one: Timed) -> list[Any]:
+    def shown(ratio: Any) -> str:
+        bounds = "" if ratio.low is None else f" ({ratio.low:.3f} to {ratio.high:.3f})"
+        return f"{ratio.median:.3f}{bounds}"
+
+    overlap = {None: "", True: "yes", False: "NO"}[one.overlap]
+    return [one.subject, f"{one.milliseconds:.2f}", *map(shown, one.repeats), overlap]

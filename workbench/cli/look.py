@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: methods, data check, estimate, runs, show, compare, infer, doctor."""
+"""Commands that look and change nothing: methods, data check, estimate, runs, show, infer, doctor."""
 
 from __future__ import annotations
 
@@ -214,21 +214,6 @@ def _shown(key: str, value: Any) -> str:
     if key.endswith("_at"):
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def compare(arguments: argparse.Namespace) -> int:
-    from workbench import report
-    from workbench.compare import comparison
-
-    found = comparison(Store(default_store()), arguments.setting)
-    if arguments.json or arguments.format == "json":
-        print_json(found.document())
-    else:
-        form = {"table": report.to_text, "csv": report.to_csv, "markdown": report.to_markdown}[
-            arguments.format
-        ]
-        print(form(found).rstrip("\n"))
-    return 0
 
 
 def infer(arguments: argparse.Namespace) -> int:

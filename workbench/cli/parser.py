@@ -9,11 +9,18 @@ from typing import Any, NoReturn
 
 from workbench import __version__
 from workbench.cli import (
+    atlas_command,
     bench_command,
+    compare_command,
     estimate_table,
+    export_command,
+    hosted_command,
     inside_command,
     look,
     pretrain_command,
+    repeat_command,
+    replay_command,
+    serve_command,
     study_command,
     work,
 )
@@ -104,9 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     estimate.add_argument(
         "--model", required=True, help="embedded:NAME, a Hub id, a folder or a well-known name"
     )
-    estimate.add_argument(
-        "--method", "--methods", required=True, metavar="X[,Y]", help="one or more methods"
-    )
+    estimate.add_argument("--method", "--methods", required=True, metavar="X[,Y]", help="one or more methods")
     estimate.add_argument(
         "--option", action="append", default=[], metavar="K=V", help="a method option (lists take commas)"
     )
@@ -144,9 +149,8 @@ def build_parser() -> argparse.ArgumentParser:
         command = add(name, function, help)
         command.add_argument("runs", metavar="RUN", nargs="+")
 
-    compare = add("compare", look.compare, "the table of one setting")
-    compare.add_argument("--setting", metavar="ID", help="which setting (default: that of the newest run)")
-    compare.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
+    compare_command.add(add)
+    repeat_command.add(add)
     infer = add("infer", look.infer, "one text through several finished runs and the base, side by side")
     infer.add_argument("--runs", required=True, metavar="ID[,ID]")
     infer.add_argument(
@@ -162,11 +166,19 @@ def build_parser() -> argparse.ArgumentParser:
 
     pretrain_command.add(add)
     inside_command.add(add)
+    export_command.add(add)
+    serve_command.add(add)
     bench_command.add(commands, OneLineParser)
     study_command.add(add)
+    replay_command.add(add)
+    atlas_command.add(add)
+    hosted_command.add(add)
 
     page = add("page", work.page, "open the page")
     page.add_argument("--host", help="address to listen on (default: 127.0.0.1, or GRADIO_SERVER_NAME)")
     page.add_argument("--port", type=int, help="port (default: 7860, or GRADIO_SERVER_PORT)")
+    page.add_argument(
+        "--workshop", metavar="CODE", help="open it for a class: people join with this code and a nickname"
+    )
     add("doctor", look.doctor, "versions, device, and what works here")
     return parser

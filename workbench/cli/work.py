@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from workbench import bases, presets
 from workbench.cli.look import _pairs, find_run, headline
 from workbench.cli.printing import print_json, say
-from workbench.home import default_store
+from workbench.home import default_store, is_hosted
 from workbench.result import Run
 from workbench.runner import Runner
 from workbench.store import Store
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"left out: {name}: {reason}")
         queued = f"{len(submitted.run_ids)} runs queued in setting"
         say(f"{queued}{'s' * (len(submitted.setting_ids) > 1)} {', '.join(submitted.setting_ids)}")
-        _watch(runner, store, submitted.run_ids)
+        watch(runner, store, submitted.run_ids)
     finally:
         runner.stop()
     if submitted.study_id is not None:
@@ -88,7 +88,7 @@ def _only(preset: presets.Preset, names: Sequence[str]) -> presets.Preset:
     return dataclasses.replace(preset, methods=tuple(chosen), all_methods=False)
 
 
-def _watch(runner: Runner, store: Store, ids: Sequence[str]) -> None:
+def watch(runner: Runner, store: Store, ids: Sequence[str]) -> None:
     """A progress bar over all steps; stopping the command stops its runs."""
     from tqdm import tqdm
 
@@ -167,7 +167,7 @@ def _again(arguments: argparse.Namespace, how: str) -> int:
     try:
         ids = [runner.retry(r.id) if how == "retry" else runner.resume(r.id) for r in chosen]
         ids += bases.followers(store, ids)
-        _watch(runner, store, ids)
+        watch(runner, store, ids)
     finally:
         runner.stop()
     return _report(store, ids, arguments.json)
@@ -190,4 +190,16 @@ def page(arguments: argparse.Namespace) -> int:
         from workbench.ui import page as face
     except ImportError as error:
         raise ValueError(f"the page needs gradio, which can't be imported: {error}") from None
-    return face.serve(Store(default_store()), host=arguments.host, port=arguments.port)
+    if arguments.workshop:
+        from workbench import workshop
+
+        workshop.open_for(arguments.workshop)
+    if is_hosted():
+        from workbench.hosted.housekeeping import bring_back
+
+        if restored := bring_back(default_store()):
+            say(f"the store was restored: {restored}")
+    store = Store(default_store())
+    if arguments.workshop:
+        print("\n".join(workshop.invitation(store)), flush=True)
+    return face.serve(store, host=arguments.host, port=arguments.port)

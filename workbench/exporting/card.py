@@ -6,6 +6,7 @@ Nothing in it is guessed: what nobody measured is not there, and what only its o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -35,7 +36,7 @@ def card(
     """`siblings` are the finished runs of the same choice with other seeds; `note` is what export.json holds."""
     parts = [
         _front(run, form, note, license),
-        f"# {run.label} on {_model(run)}, {form.title.lower()}",
+        f"# {run.label} on {model_words(run.spec.setting.model)}, {form.title.lower()}",
         _summary(run, form),
         f"## How to load it\n\n```python\n{snippet}\n```" + _checked(note),
         _prompting(run),
@@ -71,8 +72,11 @@ def _front(run: Run, form: Form, note: Mapping[str, Any], license: str) -> str:
     return "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000) + "---"
 
 
-def _model(run: Run) -> str:
-    return run.spec.setting.model.removeprefix("embedded:")
+def model_words(model: str) -> str:
+    """A base model as others know it: a folder of this machine by its name."""
+    if model.startswith("embedded:"):
+        return model.removeprefix("embedded:")
+    return Path(model).name if model.startswith(("/", ".", "~")) else model
 
 
 def _summary(run: Run, form: Form) -> str:
@@ -80,7 +84,7 @@ def _summary(run: Run, form: Form) -> str:
     sentence = f"{method.title}: {method.sentence}" if method else f"The method {run.spec.choice.method}."
     return (
         f"{registry.task(run.spec.setting.task).sentence} Run `{run.id}`, seed {run.spec.seed}, of the base model"
-        f" `{run.spec.setting.model}`.\n\n{sentence}\n\nThis folder holds it as **{form.title.lower()}**. {form.sentence}"
+        f" `{model_words(run.spec.setting.model)}`.\n\n{sentence}\n\nThis folder holds it as **{form.title.lower()}**. {form.sentence}"
     )
 
 
@@ -227,7 +231,7 @@ def _limits(run: Run, form: Form, note: Mapping[str, Any]) -> str:
 
 
 def _licence(run: Run, license: str) -> str:
-    base = f"The base model `{run.spec.setting.model}` has a licence of its own, which holds for what is made of it."
+    base = f"The base model `{model_words(run.spec.setting.model)}` has a licence of its own, which holds for what is made of it."
     if license:
         return f"{license}. {base}"
     return f"{FILL_IN}: the licence of these weights, and that of the data. {base}"

@@ -40,5 +40,7 @@ def prune(model: Any, share: float = SHARE) -> Pruned:
             zeros += int((matrix == 0).sum())
             weights += matrix.numel()
     if not weights:
-        raise ValueError(f"a {model.config.model_type} model has no linear layers to prune: take another form")
+        raise ValueError(
+            f"a {model.config.model_type} model has no linear layers to prune: take another form"
+        )
     return Pruned(zeros, weights)

@@ -72,9 +72,7 @@ def export(
             note["check"] = check(one, part)
             (part / loading.NOTE).write_text(json.dumps(note, indent=1, ensure_ascii=False), encoding="utf-8")
         progress("Writing the card", 0.95)
-        text = card(
-            run, form, note, loading.snippet(note, "PATH"), same_choice(store, run), license=license
-        )
+        text = card(run, form, note, loading.snippet(note, "PATH"), same_choice(store, run), license=license)
         (part / "README.md").write_text(text, encoding="utf-8")
         to.parent.mkdir(parents=True, exist_ok=True)
         if to.exists():

@@ -66,11 +66,10 @@ def clean(store: Store, *, keep_days: float, dry_run: bool = False, now: float |
         for folder in (*uploads, *data, *orphans):
             shutil.rmtree(folder, ignore_errors=True)
         room.forget()
-    return Swept(
-        tuple(run.id for run in runs),
-        *(tuple(str(one.relative_to(store.folder)) for one in kind) for kind in (uploads, data, orphans)),
-        bytes=size,
+    uploaded, prepared, leftover = (
+        tuple(str(one.relative_to(store.folder)) for one in kind) for kind in (uploads, data, orphans)
     )
+    return Swept(tuple(run.id for run in runs), uploaded, prepared, leftover, size)
 
 
 def make_room(store: Store, limits: Limits) -> int:
@@ -91,7 +90,7 @@ def make_room(store: Store, limits: Limits) -> int:
 
 
 def forget_owner(store: Store, owner: str) -> int:
-    """Everything of one visitor: ended runs and uploads; what still runs is cancelled. Returns the number of runs removed."""
+    """Everything of one visitor: ended runs, uploads, ratings; what still runs is cancelled. Returns the number of runs removed."""
     runs = store.runs(owner=owner, limit=1_000_000)
     for run in runs:
         if run.state in ACTIVE_STATES:
@@ -99,7 +98,8 @@ def forget_owner(store: Store, owner: str) -> int:
     ended = [run for run in store.runs(owner=owner, limit=1_000_000) if run.state not in ACTIVE_STATES]
     for run in ended:
         store.delete(run.id)
-    shutil.rmtree(room.uploads_folder(store, owner), ignore_errors=True)
+    for folder in room.own_folders(store, owner):
+        shutil.rmtree(folder, ignore_errors=True)
     room.forget()
     return len(ended)
 

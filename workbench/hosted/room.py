@@ -36,11 +36,11 @@ def check(store: Store, owner: str, limits: Limits, *, more: int = 0) -> None:
 
 
 def bytes_of(store: Store, owner: str) -> int:
-    """The folders of a visitor's runs and uploads."""
+    """The folders of a visitor's runs, uploads and ratings."""
 
     def measure() -> int:
         runs = sum(folder_bytes(store.run_folder(run_id)) for run_id in store.ids_of(owner))
-        return runs + folder_bytes(uploads_folder(store, owner))
+        return runs + sum(map(folder_bytes, own_folders(store, owner)))
 
     return _remembered(store, owner, measure)
 
@@ -50,8 +50,9 @@ def all_bytes(store: Store) -> int:
     return _remembered(store, None, lambda: folder_bytes(store.folder))
 
 
-def uploads_folder(store: Store, owner: str) -> Path:
-    return store.folder / "uploads" / (owner or "own")
+def own_folders(store: Store, owner: str) -> list[Path]:
+    """Where a visitor's own files lie besides the runs: uploads and ratings."""
+    return [store.folder / kind / (owner or "own") for kind in ("uploads", "feedback")]
 
 
 def folder_bytes(folder: Path | str) -> int:

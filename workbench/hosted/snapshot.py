@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "workbench.sqlite"
-FOLDERS = ("runs", "data", "uploads")
+FOLDERS = ("runs", "data", "uploads", "feedback")
 FILES = (SECRET, SETTINGS, "accounts")
 
 
@@ -180,7 +180,7 @@ def _files(folder: Path, busy: set[str]) -> Iterator[tuple[str, Path]]:
                     yield path.relative_to(folder).as_posix(), path
 
 
-def _content(path: Path) -> IO[bytes] | None:
+def _content(path: Path) -> io.BufferedReader | None:
     """An open file; None when it went meanwhile."""
     try:
         return path.open("rb")
@@ -188,7 +188,7 @@ def _content(path: Path) -> IO[bytes] | None:
         return None
 
 
-def _size(content: IO[bytes]) -> int:
+def _size(content: io.BufferedReader) -> int:
     return os.fstat(content.fileno()).st_size
 
 

@@ -22,12 +22,15 @@ NOT_SAID = (
 WIDTH = 108
 
 
-def method_lines(trained: Path, parameters: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(import lines, code lines). `parameters` are the names of all of the base's."""
+def method_lines(trained: Path, shapes: Any) -> tuple[list[str], list[str]]:
+    """(import lines, code lines). `shapes` is the base, with weights or without."""
     if forms.made_of(trained) == forms.PEFT:
         name, values = _peft(trained)
-        call = _call(f"model = get_peft_model(model, {name}", values, ")")
-        return [f"from peft import {name}, get_peft_model"], call
+        if targets := values.get("target_modules"):
+            values["target_modules"] = shortest(targets, [name for name, _ in shapes.named_modules()])
+        call = _call(f"config = {name}", values)
+        return [f"from peft import {name}, get_peft_model"], [*call, "model = get_peft_model(model, config)"]
+    parameters = [name for name, _ in shapes.named_parameters()]
     trained_names = set(forms.tensor_names(trained / forms.TENSORS))
     if trained_names == set(parameters):
         return [], ["# every weight is trained"]
@@ -45,14 +48,25 @@ def selection(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
     patterns = sorted({re.sub(r"(?<=\.)\d+(?=\.)", r"[0-9]+", re.escape(name)) for name in trained})
     matched = {name for name in parameters if any(re.fullmatch(p, name) for p in patterns)}
     if len(prefixes) > len(patterns) and matched == set(trained):
-        return _wrapped(
-            "TRAINED = (", [repr(p) for p in patterns], ")"
-        ) + [
-            "is_trained = lambda name: any(re.fullmatch(pattern, name) for pattern in TRAINED)  # noqa: E731"
+        lines = _wrapped("TRAINED = (", [repr(p) for p in patterns], ",)" if len(patterns) == 1 else ")")
+        return [
+            *lines,
+            "def is_trained(name): return any(re.fullmatch(one, name) for one in TRAINED)  # noqa: E704",
         ]
-    return _wrapped("TRAINED = (", [repr(p) for p in prefixes], ",)" if len(prefixes) == 1 else ")") + [
-        "is_trained = lambda name: name.startswith(TRAINED)  # noqa: E731"
-    ]
+    lines = _wrapped("TRAINED = (", [repr(p) for p in prefixes], ",)" if len(prefixes) == 1 else ")")
+    return [*lines, "def is_trained(name): return name.startswith(TRAINED)  # noqa: E704"]
+
+
+def shortest(targets: Any, modules: Sequence[str]) -> Any:
+    """The last parts of the targets' names, where PEFT finds the same modules by them."""
+    if isinstance(targets, str):
+        return targets
+
+    def found(names: Collection[str]) -> set[str]:
+        return {m for m in modules if any(m == name or m.endswith(f".{name}") for name in names)}
+
+    lasts = sorted({name.rpartition(".")[2] for name in targets})
+    return lasts if found(lasts) == found(targets) else targets
 
 
 def _prefixes(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
@@ -62,7 +76,9 @@ def _prefixes(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
     for name in sorted(trained):
         parts = name.split(".")
         options = [".".join(parts[:i]) + "." for i in range(1, len(parts))] + [name]
-        found.append(next(p for p in options if not any(other.startswith(p) for other in others) or p == name))
+        found.append(
+            next(p for p in options if not any(other.startswith(p) for other in others) or p == name)
+        )
     return list(dict.fromkeys(found))
 
 
@@ -75,9 +91,7 @@ def _peft(trained: Path) -> tuple[str, dict[str, Any]]:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         default = (
-            field.default_factory()
-            if field.default_factory is not dataclasses.MISSING
-            else field.default
+            field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
         )
         if field.name in NOT_SAID or not field.init or value == default or not _writable(value):
             continue
@@ -101,8 +115,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _call(begin: str, values: Mapping[str, Any], end: str) -> list[str]:
-    return _wrapped(f"{begin}(", [f"{name}={value!r}" for name, value in values.items()], f"){end}")
+def _call(begin: str, values: Mapping[str, Any]) -> list[str]:
+    return _wrapped(f"{begin}(", [f"{name}={value!r}" for name, value in values.items()], ")")
 
 
 def _wrapped(begin: str, items: Sequence[str], end: str) -> list[str]:
@@ -110,10 +124,11 @@ def _wrapped(begin: str, items: Sequence[str], end: str) -> list[str]:
     whole = f"{begin}{', '.join(items)}{end}"
     if len(whole) <= WIDTH:
         return [whole]
-    lines, line = [begin], "   "
-    for item in items:
-        if len(line) + len(item) + 2 > WIDTH and line.strip():
+    lines, line = [], begin
+    for place, item in enumerate(items):
+        words = f" {item}," if line.endswith(",") or line.endswith("   ") else f"{item},"
+        if place and len(line) + len(words) > WIDTH:
             lines.append(line)
-            line = "   "
-        line += f" {item},"
-    return [*lines, line, end.lstrip(",")]
+            line, words = "   ", f" {item},"
+        line += words
+    return [*lines, line.removesuffix(",") + end]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import build, models, registry, templates
+from workbench import build, models, templates
+from workbench.batches import LengthBatches
 from workbench.compare import judged_by
 from workbench.data import Prepared, load_prepared
 from workbench.evaluate import PLAIN_ATTENTION_LENGTH, longest_input
-from workbench.exporting import forms, whole
+from workbench.exporting import whole
+from workbench.exporting.card import model_words
 from workbench.exporting.opened import Opened, open_run
 from workbench.result import Run
 from workbench.standalone import claims
@@ -29,7 +31,10 @@ SCHEDULES = {
     "cosine": "0.5 * (1 + math.cos(math.pi * rest))",
     "constant": "1.0",
 }
-EXTRA_IMPORTS = {"answer_match": ("from decimal import Decimal",), "chrf": ("from collections import Counter",)}
+EXTRA_IMPORTS = {
+    "answer_match": ("from decimal import Decimal",),
+    "chrf": ("from collections import Counter",),
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Code:
 
     script: str
     rows: Mapping[str, list[dict[str, Any]]]
+    order: list[list[int]]
     brings_base: bool
 
     @property
@@ -51,8 +57,11 @@ def write_code(store: Store, run: Run, to: Path) -> Code:
         raise ValueError(f"{to} is there already and is not empty: name a new folder")
     code = code_of(store, run)
     (to / "rows").mkdir(parents=True)
+    (to / "rows" / "order.json").write_text(json.dumps(code.order) + "\n", encoding="utf-8")
     (to / SCRIPT).write_text(code.script, encoding="utf-8")
-    (to / NOTEBOOK).write_text(json.dumps(notebook(code.script), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (to / NOTEBOOK).write_text(
+        json.dumps(notebook(code.script), indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
     for part, rows in code.rows.items():
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (to / "rows" / f"{part}.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -70,7 +79,25 @@ def code_of(store: Store, run: Run) -> Code:
     tokenizer = one.tokenizer()
     values, rows = (_classification if one.is_classifier else _generation)(one, run, prepared, tokenizer)
     script = _filled((HERE / "common.txt").read_text(encoding="utf-8"), _shared(one, run, prepared) | values)
-    return Code(_tidy(script), rows, whole.brings_base(one))
+    return Code(_tidy(script), rows, _order(one, run, prepared, tokenizer), whole.brings_base(one))
+
+
+def _order(one: Opened, run: Run, prepared: Prepared, tokenizer: Any) -> list[list[int]]:
+    """The rows of every batch: grouped by length, shuffled by seed and epoch, as every method of the setting had them."""
+    setting = run.spec.setting
+    length, room = _length(run), longest_input(one.model(), tokenizer)
+    options = one.task.options.from_dict(setting.task_options)
+    encoded = one.task.encode(tokenizer, prepared.rows["train"], one.labels, length, options, room)
+    steps = build.total_steps(setting, len(encoded)) or 0
+    lengths = [len(row["input_ids"]) for row in encoded]
+    count = steps * setting.gradient_accumulation
+    return list(LengthBatches(lengths, setting.batch_size, run.spec.seed, count))
+
+
+def _length(run: Run) -> int:
+    """How many tokens of a row were read."""
+    assert run.result is not None
+    return int(run.result.environment.get("max_length") or run.spec.setting.max_length)
 
 
 def notebook(script: str) -> dict[str, Any]:
@@ -94,8 +121,6 @@ def notebook(script: str) -> dict[str, Any]:
 
 def _cell(kind: str, text: str) -> dict[str, Any]:
     more = {"execution_count": None, "outputs": []} if kind == "code" else {}
-    import hashlib
-
     name = hashlib.sha256(text.encode()).hexdigest()[:8]
     return {"cell_type": kind, "id": name, "metadata": {}, **more, "source": text.splitlines(keepends=True)}
 
@@ -107,12 +132,13 @@ def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
     judged = judged_by(setting)
     base = repr(whole.BASE) if whole.brings_base(one) else repr(one.source.path_or_id)
     revision = None if whole.brings_base(one) else one.source.revision
-    names = [name for name, _ in _shapes(one).named_parameters()]
-    imports, code = method_lines(one.trained, names)
+    imports, code = method_lines(one.trained, _shapes(one))
     precision = str(result.environment.get("precision", "float32"))
-    length = int(result.environment.get("max_length") or setting.max_length)
+    length = _length(run)
     plain_kernel = (
-        precision == "bfloat16" and str(run.device or "cpu").startswith("cpu") and length <= PLAIN_ATTENTION_LENGTH
+        precision == "bfloat16"
+        and str(run.device or "cpu").startswith("cpu")
+        and length <= PLAIN_ATTENTION_LENGTH
     )
     steps = build.total_steps(setting, len(prepared.rows["train"]))
     libraries = result.environment.get("libraries", {})
@@ -120,7 +146,7 @@ def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
     return {
         "RUN": run.id,
         "METHOD": run.label,
-        "MODEL": setting.model.removeprefix("embedded:"),
+        "MODEL": model_words(setting.model),
         "METRIC": judged,
         "SCORE": repr(result.metrics[judged]),
         "WHERE": f"{result.environment.get('device_kind', 'cpu')}, {precision}, {where}",
@@ -130,19 +156,20 @@ def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
         "SEED": repr(run.spec.seed),
         "RATE": repr(choice.learning_rate),
         "STEPS": repr(steps),
-        "BATCH": repr(setting.batch_size),
-        "ACCUMULATION": repr(setting.gradient_accumulation),
         "WARMUP": repr(setting.warmup_share),
         "DECAY": repr(setting.weight_decay),
         "CLIP": repr(setting.gradient_clip),
         "SMOOTHING": repr(setting.label_smoothing),
         "EVALUATIONS": repr(setting.evaluations),
-        "PATIENCE": repr(setting.early_stopping),
         "SCHEDULE": SCHEDULES[setting.schedule],
         "FUSED": ", fused=True" if setting.optimizer == "adamw_torch_fused" else "",
         "AUTO": one.task.model_class,
         "METHOD_CODE": "\n".join(code),
-        "KERNEL": ", sdpa_kernel(SDPBackend.MATH)" if plain_kernel else "",
+        **_step(
+            setting.gradient_accumulation, smoothed=not one.is_classifier and setting.label_smoothing > 0
+        ),
+        **_patience(setting.early_stopping),
+        **_autocast(precision == "bfloat16", plain_kernel),
         "IMPORTS": "\x00".join(
             [
                 *imports,
@@ -150,7 +177,46 @@ def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
             ]
         ),
         "LENGTH": repr(length),
-        "BFLOAT16": repr(precision == "bfloat16"),
+    }
+
+
+def _step(accumulation: int, *, smoothed: bool) -> dict[str, str]:
+    """One step's loss: the mean over all of it, however many batches it has."""
+    more = ", SMOOTHING" if smoothed else ""
+    if accumulation == 1:
+        lines = ("batch = next(loader)", f"(loss_sum(*batch{more}) / (batch[2] != -100).sum()).backward()")
+    else:
+        lines = (
+            f"group = [next(loader) for _ in range({accumulation})]",
+            "count = sum(int((wanted != -100).sum()) for _, _, wanted in group)",
+            "for batch in group:",
+            f"    (loss_sum(*batch{more}) / count).backward()",
+        )
+    return {"STEP": "\n".join(f"    {line}" for line in lines)}
+
+
+def _patience(patience: int | None) -> dict[str, str]:
+    """The lines that stop early; none where that was not asked for."""
+    if patience is None:
+        return dict.fromkeys(("WAITED_NAME", "WAITED_START", "WAITED_COUNT", "WAITED_END"), "")
+    return {
+        "WAITED_NAME": ", waited",
+        "WAITED_START": ", 0",
+        "WAITED_COUNT": "        waited = 0 if best is None or now <<BETTER>> best else waited + 1",
+        "WAITED_END": f"        if waited >= {patience}:\n            break",
+    }
+
+
+def _autocast(is_on: bool, plain_kernel: bool) -> dict[str, str]:
+    """Where it was trained in bfloat16, the line that computes so."""
+    if not is_on:
+        return {"AUTOCAST_LINE": "", "GENERATE_AUTOCAST": "", "INDENT": ""}
+    line = "with torch.autocast(DEVICE, torch.bfloat16)"
+    kernel = ", sdpa_kernel(SDPBackend.MATH)" if plain_kernel else ""
+    return {
+        "AUTOCAST_LINE": f"    {line}{kernel}:",
+        "GENERATE_AUTOCAST": f"        {line}{kernel}:",
+        "INDENT": "    ",
     }
 
 
@@ -166,7 +232,7 @@ def _classification(
         "ENCODE": parts["ENCODE"],
         "JUDGE": parts["JUDGE"],
         "BETTER": ">",
-        "NUMBERS": f"LABELS, MAX_LENGTH, BFLOAT16 = {list(one.labels)!r}, <<LENGTH>>, <<BFLOAT16>>",
+        "NUMBERS": f"LABELS, MAX_LENGTH = {list(one.labels)!r}, <<LENGTH>>",
         "LABEL_ARGUMENTS": ", num_labels=len(LABELS)",
         "CLASSES": one.task.model_class,
     }, rows
@@ -181,20 +247,22 @@ def _generation(
     chat = told.template == templates.CHAT
     begin = [] if chat or tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     ends = templates.end_ids(told.template, tokenizer)
-    assert run.result is not None
-    length = int(run.result.environment.get("max_length") or run.spec.setting.max_length)
+    length = _length(run)
     room = longest_input(one.model(), tokenizer)
     longest_prompt = length - 1 if room is None else min(length - 1, room - told.max_new_tokens)
     count = len(prepared.rows["test"])
     answers = count if told.test_answers is None else min(count, told.test_answers)
     numbers = [
-        "MAX_LENGTH, MAX_PROMPT, MAX_NEW_TOKENS, TEST_ANSWERS, BFLOAT16 = "
-        f"<<LENGTH>>, {longest_prompt}, {told.max_new_tokens}, {answers}, <<BFLOAT16>>",
+        "MAX_LENGTH, MAX_PROMPT, MAX_NEW_TOKENS, TEST_ANSWERS = "
+        f"<<LENGTH>>, {longest_prompt}, {told.max_new_tokens}, {answers}",
         f"BEGIN, ENDS = {begin}, {ends}  # what a text begins with, and what ends an answer",
     ]
     if judged == "answer_match":
         numbers.append(f"PATTERN = {told.answer_pattern!r}")
-    rows = {part: [_laid_out(told.template, tokenizer, row) for row in found] for part, found in prepared.rows.items()}
+    rows = {
+        part: [_laid_out(told.template, tokenizer, row) for row in found]
+        for part, found in prepared.rows.items()
+    }
     return {
         "ENCODE": parts["ENCODE"],
         "JUDGE": _filled(parts["JUDGE"], {"SCORE_FUNCTION": parts[judged]}),
@@ -202,7 +270,8 @@ def _generation(
         "NUMBERS": "\n".join(numbers),
         "LABEL_ARGUMENTS": "",
         "CLASSES": f"{one.task.model_class}, GenerationConfig",
-        "EXTRA": "\x00".join(EXTRA_IMPORTS.get(judged, ())) + ("\x00import re" if judged == "answer_match" else ""),
+        "EXTRA": "\x00".join(EXTRA_IMPORTS.get(judged, ()))
+        + ("\x00import re" if judged == "answer_match" else ""),
     }, rows
 
 
@@ -213,7 +282,11 @@ def _laid_out(template: str, tokenizer: Any, row: Mapping[str, Any]) -> dict[str
     else:
         head = templates.text_of(template).replace(templates.PLACE, templates.transcript(row))
         answer = row["completion"]
-    found = {"prompt": head, "completion": answer, "references": list(row.get("references") or [row["completion"]])}
+    found = {
+        "prompt": head,
+        "completion": answer,
+        "references": list(row.get("references") or [row["completion"]]),
+    }
     return found | ({"answer": row["answer"]} if "answer" in row else {})
 
 
@@ -232,6 +305,8 @@ def _parts(task: str) -> dict[str, str]:
 def _filled(text: str, values: Mapping[str, str]) -> str:
     for _ in range(2):  # what is filled in may hold places of its own
         for name, value in values.items():
+            if not value and name != "IMPORTS":  # a line of its own goes with it
+                text = re.sub(rf"^<<{name}>>\n", "", text, flags=re.M)
             text = text.replace(f"<<{name}>>", _imports(values) if name == "IMPORTS" else value)
     return text
 
@@ -240,7 +315,7 @@ def _imports(values: Mapping[str, str]) -> str:
     """Sorted as a reader expects them: the standard library, then the rest."""
     own = [line for line in (values["IMPORTS"] + "\x00" + values.get("EXTRA", "")).split("\x00") if line]
     classes = ", ".join(sorted(["AutoTokenizer", *values["CLASSES"].split(", ")])) + ", set_seed"
-    plain = {"import json", "import math", "import random", *(x for x in own if x == "import re")}
+    plain = {"import json", "import math", *(x for x in own if x == "import re")}
     standard = sorted(plain) + [x for x in own if x.startswith(("from decimal", "from collections"))]
     others = [x for x in own if x not in standard]
     return "\n".join(
@@ -260,5 +335,5 @@ def _imports(values: Mapping[str, str]) -> str:
 
 
 def _tidy(script: str) -> str:
-    """Two empty lines at most, none at the end."""
-    return re.sub(r"\n{4,}", "\n\n\n", script).strip() + "\n"
+    """Lines that nothing was filled into go; those that were left empty on purpose stay, one at a time."""
+    return re.sub(r"\n{3,}", "\n\n", script).strip() + "\n"

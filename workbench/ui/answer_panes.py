@@ -19,6 +19,10 @@ def text_body(answer: Answer, base: str | None, *, differences: bool) -> Markup:
     """The answer; against the base's text added words are underlined and left-out ones struck through."""
     text = str(answer["text"])
     notes: list[str | Markup] = []
+    if answer.get("writing"):
+        return Markup('<p class="wb-answer">{}<span class="wb-caret" aria-hidden="true"></span></p>').format(
+            text
+        )
     if not text.strip():
         body = Markup('<p class="wb-two wb-small">An empty answer: it ended at once.</p>')
     elif base is None or not differences or answer.get("stopped"):
@@ -43,10 +47,15 @@ def text_body(answer: Answer, base: str | None, *, differences: bool) -> Markup:
 def text_foot(answer: Answer) -> Markup:
     """How long it took, how long it is, the pace, and its score where the right answer is known."""
     ms, tokens = answer.get("ms"), answer.get("tokens")
+    first, pace = answer.get("first_token_ms"), answer.get("tokens_per_second")
     facts = []
-    if ms is not None:
+    if first is not None:
+        facts.append(("first token", format_milliseconds(first)))
+    elif ms is not None:
         facts.append(("took", format_milliseconds(ms)))
-    if ms is not None and tokens:
+    if pace is not None:
+        facts.append(("speed", f"{pace:,.0f}\u00a0tok/s"))
+    elif ms is not None and tokens and first is None:
         facts.append(("per token", format_milliseconds(ms / tokens)))
     if tokens is not None:
         facts.append(("length", f"{tokens:,}\u00a0tok"))
@@ -55,7 +64,27 @@ def text_foot(answer: Answer) -> Markup:
     if not facts:
         return Markup("")
     cells = Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*fact) for fact in facts)
-    return Markup('<dl class="wb-pane-foot wb-pace">{}</dl>').format(cells)
+    return Markup('<dl class="wb-pane-foot wb-pace" title="{}">{}</dl>').format(_batch_words(answer), cells)
+
+
+def _batch_words(answer: Answer) -> str:
+    """What the figures mean where several answers were computed together."""
+    if (count := answer.get("batch")) is None:
+        return ""
+    if count == 1:
+        return "Computed by itself, token by token in turn with the other panes; their time is not counted."
+    return f"Computed in one batch of {count} answers: each token of all of them took this long together."
+
+
+def said_before(turns: Sequence[Mapping[str, str]]) -> Markup:
+    """A chat up to here."""
+    lines = Markup("").join(
+        Markup('<div class="wb-turn wb-turn-{}"><span class="wb-note">{}</span><p>{}</p></div>').format(
+            turn["role"], {"user": "You", "assistant": "It"}.get(turn["role"], turn["role"]), turn["content"]
+        )
+        for turn in turns
+    )
+    return Markup('<div class="wb-turns">{}</div>').format(lines) if turns else Markup("")
 
 
 def given_pane(right: Sequence[str]) -> Markup:

@@ -23,9 +23,10 @@ from workbench.ui.downloads import commands, preset_yaml, write_downloads
 from workbench.ui.failures import failures, has_checkpoint
 from workbench.ui.learning_curve_plot import curve_plot, curve_rows, summary
 from workbench.ui.parts import icon, page_title
-from workbench.ui.plots import curve_figure, scatter_figure
+from workbench.ui.plots import curve_figure
 from workbench.ui.run_detail import detail_html
 from workbench.ui.run_list import run_list
+from workbench.ui.scatter_plot import scatter_figure
 from workbench.ui.setting_facts import facts_card
 from workbench.ui.verdicts import verdicts_card
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -39,21 +40,30 @@ from workbench.ui.table import Row as TableRow
 # Methods of these families leave the model as it was built: there is nothing to merge.
 _NOTHING_TO_MERGE = ("whole", "selected")
 _BADLY_ENDED = ("failed", "lost", "cancelled")
+# Whatever the order, failed rows stay below the others and references below them.
+_LAYERS = {"run": 0, "chosen": 0, "failed": 1, "reference": 2}
 
 
 def comparison_table(
-    comparison: Comparison, *, find: str = "", chosen: Sequence[str] | None = None
+    comparison: Comparison,
+    *,
+    find: str = "",
+    chosen: Sequence[str] | None = None,
+    order: Sequence[str] | None = None,
+    advised: str = "",
 ) -> Markup:
     """The whole table with the chosen columns, the usual ones unless given; `find` keeps the rows whose name or family
-    contains it."""
+    contains all of its words. `order` are the rows' keys in another order than by score, `advised` is tinted."""
     chosen = usual_columns(comparison) if chosen is None else chosen
     source = memory_source(comparison)
     scale = score_scale(comparison)
     drawing = _Drawing(comparison, scale, table_columns(comparison, scale, chosen, source))
     rows = [_row(row, drawing) for row in (*comparison.rows, *comparison.references) if _is_found(row, find)]
-    rows.sort(key=lambda row: ("run", "chosen", "failed", "reference").index(row.kind))
+    rows = [replace(row, kind="chosen") if row.kind == "run" and row.key == advised else row for row in rows]
+    places = {key: place for place, key in enumerate(order or ())}
+    rows.sort(key=lambda row: (_LAYERS[row.kind], places.get(row.key, len(places))))
     words = caption(comparison, source, chosen)
-    return table_html(drawing.columns, rows, caption=words, sorted_by=comparison.metric)
+    return table_html(drawing.columns, rows, caption=words, sorted_by=None if order else comparison.metric)
 
 
 class _Drawing:
@@ -193,5 +203,5 @@ def _under_way(row: Row) -> bool:
 
 
 def _is_found(row: Row, find: str) -> bool:
-    wanted = find.strip().casefold()
-    return wanted in f"{row.label} {row.method} {row.family.replace('_', '-')}".casefold()
+    told = f"{row.label} {row.method} {row.family.replace('_', '-')}".casefold()
+    return all(word in told for word in find.casefold().split())

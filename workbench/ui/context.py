@@ -19,7 +19,7 @@ from workbench.ui.owner import owner_of as owner_of
 if TYPE_CHECKING:
     from workbench.runner import Runner
 
-TAB_IDS = ("data", "methods", "train", "inference", "compare")
+TAB_IDS = ("data", "methods", "train", "inference", "compare", "learn")
 QUIET: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 """How handlers are wired: never one after another, without Gradio's own progress, and not in its public list of calls."""
 log = logging.getLogger(__name__)

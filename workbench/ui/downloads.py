@@ -14,7 +14,7 @@ from pathlib import Path
 from workbench.compare import Comparison
 from workbench.repeating import commands as commands
 from workbench.repeating import preset_yaml as preset_yaml
-from workbench.report import to_csv, to_markdown
+from workbench.report import to_csv
 
 
 def write_downloads(comparison: Comparison) -> dict[str, str]:
@@ -26,7 +26,6 @@ def write_downloads(comparison: Comparison) -> dict[str, str]:
             f"{stem}.json",
             json.dumps(comparison.document(), ensure_ascii=False, indent=1, default=str),
         ),
-        "markdown": (f"{stem}.md", to_markdown(comparison)),
         "preset": (f"{stem}.yaml", preset_yaml(comparison)),
     }
     return {kind: _written(name, content) for kind, (name, content) in contents.items()}

@@ -22,6 +22,7 @@ TITLES = {
     "disk": "ran out of disk",
     "environment": "could not start",
     "no_progress": "made no progress",
+    "budget": "needs more than the budget allows",
     "base": "had nothing to go on from",
     "lost": "was lost",
     "error": "failed",

@@ -74,8 +74,8 @@ def setting_words(setting: Setting, runs: Sequence[Run]) -> list[str]:
 
 
 def budget_words(budget: Budget) -> str:
-    """`3 epochs`, `1 step`, `90 seconds`."""
-    return f"{budget.amount:g} {budget.kind if budget.amount != 1 else budget.kind.removesuffix('s')}"
+    """`3 epochs`, `1 step`, `90 seconds`, and what is capped."""
+    return budget.words
 
 
 def data_title(source: str) -> str:

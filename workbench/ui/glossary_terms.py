@@ -38,7 +38,9 @@ def prose(markdown: str, language: str = "en", *, inline: bool = False) -> Marku
 
     def term(found: re.Match[str]) -> str:
         # The words were escaped with the rest of the text: they must not be escaped twice.
-        words = Markup(found["words"]) if found["words"] else Markup.escape(entry(found["key"], language).word)
+        words = (
+            Markup(found["words"]) if found["words"] else Markup.escape(entry(found["key"], language).word)
+        )
         return str(explained(found["key"], words, language))
 
     return Markup(_TERM.sub(term, html))

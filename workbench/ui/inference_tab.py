@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
-import threading
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
-from workbench import background, registry
 from workbench.result import Run
-from workbench.side_by_side import BASE, REFERENCES
-from workbench.ui import decoding_form, feedback_panel, shown
-from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors, sentence_of
-from workbench.ui.inference_layout import LONGEST_TEXT, PLACEHOLDERS, SUBTITLES, draw
-from workbench.ui.panes import Answers, Pane, agreement, panes_html
-from workbench.ui.parts import page_title, progress_bar
-from workbench.ui.prompts import Known, examples_html, examples_of, score_text, test_rows
+from workbench.side_by_side import REFERENCES
+from workbench.ui import decoding_form, feedback_panel, inference_cards, shown
+from workbench.ui.context import QUIET, PageContext, Tab, owner_of, run_of, say_errors
+from workbench.ui.inference_layout import CHAT, LONGEST_TEXT, MODES, ONE, PLACEHOLDERS, SUBTITLES, draw
+from workbench.ui.loaded_note import loaded_note
+from workbench.ui.pane_asking import Asking, Heard, ask, questions_to
+from workbench.ui.panes import Answers, panes_html
+from workbench.ui.panes_meanwhile import Meanwhile, scored, summary_of, with_answer
+from workbench.ui.parts import page_title
+from workbench.ui.prompts import Known, examples_html, examples_of, test_rows
 from workbench.ui.run_chips import MOST_PANES, chosen_panes, in_order, run_chips, run_words
+from workbench.ui.vote_card import Blind, blind_html, blind_of, names_of
 
-NOT_ASKED = "You stopped before its turn."
 _PARTS = (
     *("head", "chooser", "empty", "body", "text", "runs", "every_seed", "examples", "run", "differences"),
-    *("panes", "agreement", "drawn", "answers", "right"),
+    *("panes", "agreement", "drawn", "answers", "right", "mode", "hide", "turns", "blind", "loaded"),
+    *("explain_card", "explained", "vote_card", "ranking", "vote_data", "vote_undo", "kept", "table_card"),
     *decoding_form.PARTS,
 )
-_ASKED = ("panes", "run", "stop", "agreement", "answers", "right")
+_ASKED = ("panes", "run", "stop", "agreement", "answers", "right", "turns", "blind", "loaded", "explain_card",
+          "explained", "asked", "best")  # fmt: skip
 
 
 def build(context: PageContext) -> Tab:
@@ -41,25 +39,9 @@ def build(context: PageContext) -> Tab:
     inputs = [context.setting_id, p["drawn"], p["runs"], p["every_seed"]]
     tab = Tab(handlers.refresh_inference, inputs, [p[name] for name in _PARTS], parts=p)
     _wire(context, p, handlers, tab)
+    inference_cards.wire(context, p, handlers.ticked)
     feedback_panel.wire(context, p)
     return tab
-
-
-@dataclass
-class _Asking:
-    """One question under way: set `stopped` and make the file, and it ends at the next token or pane."""
-
-    stopped: threading.Event = field(default_factory=threading.Event)
-    file: Path = field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / f"workbench-stop-{uuid.uuid4().hex}"
-    )
-
-    def stop(self) -> None:
-        self.stopped.set()
-        self.file.touch()
-
-    def end(self) -> None:
-        self.file.unlink(missing_ok=True)
 
 
 class _Handlers:
@@ -67,7 +49,7 @@ class _Handlers:
 
     def __init__(self, context: PageContext) -> None:
         self.context = context
-        self.asking: dict[str, _Asking] = {}
+        self.asking: dict[str, Asking] = {}
 
     def refresh_inference(
         self, setting_id: str | None, drawn: str, ticked: Sequence[str], every: bool, request: gr.Request
@@ -93,6 +75,7 @@ class _Handlers:
             new["run"] = gr.update(value=run_words(values))
             if not same:
                 new |= self._afresh(finished, values)
+                new |= inference_cards.updates(self.context, finished, owner)
         return [new[name] for name in _PARTS]
 
     def _afresh(self, finished: Sequence[Run], values: Sequence[str]) -> dict[str, Any]:
@@ -103,9 +86,13 @@ class _Handlers:
             "head": str(page_title("Inference", SUBTITLES[texts])),
             "text": gr.update(placeholder=PLACEHOLDERS[texts]),
             "examples": str(examples_html(self._rows(finished[0]), texts=texts)),
+            "mode": gr.update(choices=MODES[texts], value=ONE),
             "differences": gr.update(visible=texts),
+            "hide": gr.update(visible=texts, value=False),
             "answers": {},
             "right": (),
+            "turns": {},
+            "blind": None,
             "agreement": "",
             "panes": str(panes_html(chosen_panes(finished, values), {})),
             **decoding_form.updates(setting),
@@ -115,7 +102,7 @@ class _Handlers:
         fingerprint = run.spec.setting.data.fingerprint
         return test_rows(self.context.store.data_folder(fingerprint)) if fingerprint else {}
 
-    def _ticked(self, ticked: Sequence[str], request: gr.Request) -> list[Run]:
+    def ticked(self, ticked: Sequence[str], request: gr.Request) -> list[Run]:
         owner = owner_of(request)
         ids = [str(name) for name in ticked if name not in REFERENCES][:MOST_PANES]
         return in_order([run_of(self.context, run_id, owner) for run_id in ids], ids)
@@ -135,11 +122,18 @@ class _Handlers:
         answers: Answers,
         right: Sequence[str],
         differences: bool,
+        turns: Mapping[str, Any],
+        blind: Blind | None,
+        best: str | None,
         request: gr.Request,
-    ) -> tuple[str, Any]:
-        runs = self._ticked(ticked, request)
-        html = panes_html(chosen_panes(runs, ticked), answers, right=right, differences=differences)
-        return str(html), gr.update(value=run_words(ticked), interactive=bool(runs))
+    ) -> tuple[Any, Any]:
+        runs = self.ticked(ticked, request)
+        button = gr.update(value=run_words(ticked), interactive=bool(runs))
+        if blind is not None:  # names would give away what is still to be voted on
+            return gr.skip(), button
+        panes = chosen_panes(runs, ticked)
+        html = panes_html(panes, answers, right=right, differences=differences, turns=turns, best=best)
+        return str(html), button
 
     @say_errors
     def ask_all(
@@ -148,6 +142,9 @@ class _Handlers:
         text: str,
         answers: Answers,
         differences: bool,
+        mode: str,
+        hide: bool,
+        turns: Mapping[str, Any],
         do_sample: bool,
         max_new_tokens: float | None,
         temperature: float | None,
@@ -156,84 +153,55 @@ class _Handlers:
         decoding_seed: float | None,
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
-        """Ask one after another; each pane changes as its answer comes, the others keep their last one, dimmed."""
+        """Ask all at once; each pane shows its answer as it is written, or keeps its last one, dimmed, until then."""
         text = (text or "").strip()
         if not text:
             raise ValueError("The text is empty: write one, or take an example.")
         if len(text) > LONGEST_TEXT:
             raise ValueError(f"The text has {len(text):,} characters; up to {LONGEST_TEXT:,} are read.")
-        runs = self._ticked(ticked, request)
+        runs = self.ticked(ticked, request)
         if not runs:
             raise ValueError("No run is ticked: tick at least one below the text.")
+        setting = runs[0].spec.setting
         given = (do_sample, max_new_tokens, temperature, top_p, top_k, decoding_seed)
-        options = decoding_form.changed(runs[0].spec.setting, given)
-        panes = chosen_panes(runs, ticked)
-        known = self._rows(runs[0]).get(text, Known(()))
-        texts = shown.writes_text(runs[0].spec.setting)
-        left, answers = [pane.key for pane in panes], dict(answers)
-        asking = _Asking()
-        session = str(getattr(request, "session_hash", ""))
+        options = decoding_form.changed(setting, given)
+        texts = shown.writes_text(setting)
+        chat, blind = texts and mode == CHAT, texts and mode == ONE and hide
+        panes = chosen_panes(runs, [name for name in ticked if not (chat and name in REFERENCES)])
+        known = Known(()) if chat else self._rows(runs[0]).get(text, Known(()))
+        asking, session = Asking(), str(getattr(request, "session_hash", ""))
         self.asking[session] = asking
+        questions = questions_to(panes, runs[0], text, turns if chat else None)
+        before = (
+            {key: [*said, {"role": "user", "content": text}] for key, said in turns.items()} if chat else {}
+        )
+        if chat:
+            before = {q["key"]: q["messages"] for q in questions}
+        meanwhile = Meanwhile(panes, dict(answers), known.right if texts else (), differences, before, blind)
+        heard = Heard()
         try:
-            for pane in panes:
-                told = known.right if texts else ()
-                html = panes_html(
-                    panes, answers, waiting=left, asking=pane.key, right=told, differences=differences
-                )
-                yield (
-                    str(html),
-                    gr.update(value=f"Asking {pane.title}", interactive=False),
-                    gr.update(visible=len(panes) > 1, value="Stop"),
-                    str(_how_far(len(panes) - len(left), len(panes))),
-                    gr.skip(),
-                    gr.skip(),
-                )
-                answers[pane.key] = self._answer(pane.key, runs[0], text, options, known, asking)
-                left.remove(pane.key)
+            for heard in ask(self.context.store, runs[0], questions, options, asking):
+                yield meanwhile.drawn(heard, len(questions))
         finally:
             asking.end()
             if self.asking.get(session) is asking:
                 del self.asking[session]
-        html = panes_html(panes, answers, right=known.right, differences=differences)
+        found = {key: scored(a, setting, known) for key, a in heard.answers.items()}
+        note = loaded_note(heard.contents, names_of(self.context.store.runs(setting_id=setting.id)))
+        summary = summary_of(found, panes, known.right, texts)
+        said = {key: with_answer(before[key], found[key]) for key in before} if chat else {}
+        waiting = blind_of(text, found) if blind else None
+        html = (
+            blind_html(waiting, found)
+            if waiting
+            else panes_html(panes, found, right=known.right, differences=differences, turns=before)
+        )
         done = gr.update(value=run_words(ticked), interactive=True)
-        summary = str(_summary(answers, panes, known.right, texts))
-        yield str(html), done, gr.update(visible=False), summary, answers, known.right
-
-    def _answer(
-        self,
-        key: str,
-        first: Run,
-        text: str,
-        options: Mapping[str, Any],
-        known: Known,
-        asking: _Asking,
-    ) -> dict[str, Any]:
-        setting = first.spec.setting
-        silence = dict(registry.task(setting.task).silence)
-        if asking.stopped.is_set():
-            return {**silence, "live": None, "reason": NOT_ASKED, "stopped": True}
-        run_id = first.id if key in (BASE, *REFERENCES) else key
-        folder = str(self.context.store.folder)
-        try:
-            found: dict[str, Any] = background.call(
-                "workbench.side_by_side:ask",
-                folder,
-                key,
-                run_id,
-                text,
-                dict(options) or None,
-                str(asking.file),
-                pool="inference",
-            )
-        except Exception as error:
-            # One model that can't answer must not take the others' answers away.
-            return {**silence, "live": None, "reason": sentence_of(error)}
-        said = found.get("text")
-        if asking.stopped.is_set() and found.get("ended") is False:
-            return {**found, "stopped": True}
-        if said is not None and known.right:
-            found |= {"judged": shown.judged_by(setting), "score": score_text(setting, said, known)}
-        return found
+        yield (
+            *(str(html), done, gr.update(visible=False), "" if waiting else str(summary)),
+            *({} if chat else found, known.right, said, waiting, str(note) if note else gr.skip()),
+            *(gr.update(visible=not texts), "", text, None),
+        )
 
     @say_errors
     def stop_asking(self, request: gr.Request) -> Any:
@@ -256,24 +224,6 @@ class _Handlers:
         return examples[place]
 
 
-def _how_far(done: int, total: int) -> Markup:
-    words = f"{done} of {total} answered"
-    return Markup('<span class="wb-row wb-asked-so-far">{}<span class="wb-note">{}</span></span>').format(
-        progress_bar(done / total, label=words), words
-    )
-
-
-def _summary(answers: Answers, panes: Sequence[Pane], right: Sequence[str], texts: bool) -> Markup:
-    note = Markup("")
-    if right and texts:
-        note = Markup('<span class="wb-note">A row of the test part; its right answer stands beside.</span>')
-    elif right:
-        note = Markup(
-            '<span class="wb-note">A row of the test part; its label there: <b>{}</b></span>'
-        ).format(right[0])
-    return Markup('<span class="wb-row">{}{}</span>').format(agreement(answers, panes), note)
-
-
 def go_to_methods() -> Any:
     return gr.Tabs(selected="methods")
 
@@ -285,7 +235,7 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     p["examples"].action(h.take_example, context.setting_id, p["text"], **QUIET)
     panes = {
         "fn": h.draw_panes,
-        "inputs": [p["runs"], p["answers"], p["right"], p["differences"]],
+        "inputs": [p[n] for n in ("runs", "answers", "right", "differences", "turns", "blind", "best")],
         "outputs": [p["panes"], p["run"]],
     }
     p["runs"].input(**panes, **QUIET)
@@ -293,7 +243,10 @@ def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> No
     p["every_seed"].input(h.offer_seeds, [context.setting_id, p["runs"], p["every_seed"]], p["runs"], **QUIET)
     p["run"].click(
         h.ask_all,
-        [p["runs"], p["text"], p["answers"], p["differences"], *decoding_form.components(p)],
+        [
+            *(p[n] for n in ("runs", "text", "answers", "differences", "mode", "hide", "turns")),
+            *decoding_form.components(p),
+        ],
         [p[name] for name in _ASKED],
         trigger_mode="once",
         **QUIET,

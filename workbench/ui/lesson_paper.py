@@ -49,7 +49,9 @@ def sheet(language: str) -> Markup:
 def _page(lesson: Lesson, language: str) -> Markup:
     words, text = lessons.words(language), lessons.text(lesson.id, language)
     questions = Markup("").join(
-        Markup("<li><b>{}</b>{}</li>").format(prose(one.text, language, inline=True), _ticks(one.answers, language))
+        Markup("<li><b>{}</b>{}</li>").format(
+            prose(one.text, language, inline=True), _ticks(one.answers, language)
+        )
         for one in text.questions
     )
     return Markup(

@@ -12,6 +12,7 @@ from workbench import registry
 from workbench.ui import (
     asking,
     drawer,
+    estimate_panel,
     first_batch_view,
     method_cards,
     model_panel,
@@ -60,6 +61,7 @@ def build(context: PageContext) -> Tab:
             html_block(method_cards.scale_note())
         with gr.Column(elem_classes="wb-card wb-drawer"):
             drawer.draw_drawer(context, at)
+    estimate_panel.draw_needs(at)
     with gr.Row(elem_classes="wb-plan"):
         at["footer"] = html_block(plan_footer(empty_plan(), {}))
         at["queue"] = gr.Button("Queue runs", variant="primary", interactive=False)
@@ -70,6 +72,7 @@ def build(context: PageContext) -> Tab:
     task_form.wire_task_forms(context, at)
     first_batch_view.wire_first_batch(context, at)
     drawer.wire_drawer(context, at)
+    estimate_panel.wire_needs(context, at)
     _wire_queue(context, at)
 
     def show_methods(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:

@@ -1,4 +1,4 @@
-"""The page: header, five tabs and what joins them; and the server. `python app.py` or `workbench page`."""
+"""The page: header, six tabs and what joins them; and the server. `python app.py` or `workbench page`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
@@ -26,11 +26,14 @@ from workbench.ui import (
     compare_tab,
     data_tab,
     inference_tab,
+    learn_tab,
     methods_tab,
     owner,
     status_page,
     theme,
     train_tab,
+    workshop_bar,
+    workshop_projector,
 )
 from workbench.ui.context import QUIET, TAB_IDS, PageContext, Tab, is_active, owner_of, setting_of
 from workbench.ui.controls import html_block
@@ -52,8 +55,9 @@ _TABS = {
     "train": train_tab,
     "inference": inference_tab,
     "compare": compare_tab,
+    "learn": learn_tab,
 }
-_LIVE = ("train", "compare")
+_LIVE = ("train", "compare", "learn")
 """Tabs that are redrawn while runs are active, as long as they are on show."""
 
 
@@ -62,6 +66,7 @@ def build(store: Store, runner: Runner, look: Callable[[], State] | None = None)
     look = look or status_page.watch(store, lambda: getattr(runner, "trouble", None))
     with gr.Blocks(fill_width=True, title=TITLE, delete_cache=(3600, 86400)) as demo:
         context, parts = _frame(store, runner)
+        workshop_bar.build(context, demo)
         tabs: dict[str, Tab] = {}
         with context.tabs.render():
             for tab_id in TAB_IDS:
@@ -207,6 +212,7 @@ def application(store: Store, runner: Runner, housekeeper: Housekeeper | None = 
     app.add_middleware(
         Guard, visitors=_visitors(store, limits, logins), origins=limits.origins if limits else ()
     )
+    workshop_projector.add_routes(app, store)
     gr.mount_gradio_app(
         app,
         build(store, runner, look),
@@ -223,7 +229,7 @@ def application(store: Store, runner: Runner, housekeeper: Housekeeper | None = 
         footer_links=[],
         auth=accounts.password_check(store),
     )
-    logins.page = next(route.app for route in reversed(app.routes) if isinstance(route, Mount))
+    logins.page = next(cast(FastAPI, route.app) for route in reversed(app.routes) if isinstance(route, Mount))
     return app
 
 

@@ -14,7 +14,7 @@ from workbench.curves import family_of
 from workbench.families import family as find_family
 from workbench.result import Run
 from workbench.side_by_side import BASE, REFERENCES
-from workbench.ui.answer_panes import given_pane, same_texts, text_body, text_foot
+from workbench.ui.answer_panes import given_pane, said_before, same_texts, text_body, text_foot
 from workbench.ui.frame import model_title
 from workbench.ui.parts import badge, format_milliseconds, join, marker, probability_bars
 from workbench.ui.shown import in_sentence, in_words, judged_by, score_of
@@ -77,9 +77,12 @@ def panes_html(
     asking: str = "",
     right: Sequence[str] = (),
     differences: bool = True,
+    turns: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    best: str | None = None,
 ) -> Markup:
-    """All panes. `waiting` ones keep their last content, dimmed; `asking` is the one being asked now. `right` is what
-    the test part gives: a label, or texts."""
+    """All panes. `waiting` ones keep their last content, dimmed; `asking` is the one being loaded now. `right` is what
+    the test part gives: a label, or texts. `turns` are what was said before by each in a chat, `best` is the one that a
+    blind vote has just chosen."""
     if not panes:
         return Markup("")
     texts = any("text" in answer for answer in answers.values()) or panes[-1].key in ("nearest", "ngram")
@@ -90,7 +93,13 @@ def panes_html(
             answers.get(pane.key),
             pane.key in waiting,
             pane.key == asking,
-            _Beside(tuple(right), base if pane.key not in (BASE, *REFERENCES) else None, differences),
+            _Beside(
+                tuple(right),
+                base if pane.key not in (BASE, *REFERENCES) else None,
+                differences,
+                tuple((turns or {}).get(pane.key, ())),
+                best == pane.key,
+            ),
         )
         for pane in panes
     ]
@@ -108,6 +117,8 @@ class _Beside:
     right: tuple[str, ...]
     base: str | None
     differences: bool
+    turns: tuple[Mapping[str, str], ...] = ()
+    chosen: bool = False
 
 
 def agreement(answers: Answers, panes: Sequence[Pane]) -> Markup:
@@ -133,13 +144,13 @@ def agreement(answers: Answers, panes: Sequence[Pane]) -> Markup:
 def _pane(
     pane: Pane, answer: Mapping[str, Any] | None, waiting: bool, asked_now: bool, beside: _Beside
 ) -> Markup:
-    body = (
-        _content(pane, answer, beside)
-        if answer
-        else Markup('<p class="wb-muted wb-small">Nothing asked yet.</p>')
-    )
+    if answer:
+        body = _content(pane, answer, beside)
+    else:
+        nothing = "" if beside.turns else Markup('<p class="wb-muted wb-small">Nothing asked yet.</p>')
+        body = join(said_before(beside.turns), nothing)
     if asked_now:
-        state = badge("busy", "asking")
+        state = badge("busy", "loading")
     elif waiting:
         state = badge("busy", "waiting")
     else:
@@ -149,13 +160,13 @@ def _pane(
         '<span class="wb-space"></span>{}</div><div class="wb-note">{}</div><div class="wb-pane-body">{}</div>{}</article>'
     ).format(
         find_family(pane.family).css_class,
-        " wb-dim" if waiting else "",
+        (" wb-dim" if waiting else "") + (" wb-voted" if beside.chosen else ""),
         "true" if waiting else "false",
         marker(pane.family, 13),
         pane.title,
         pane.title,
         state,
-        pane.note,
+        join(badge("ok", "your vote"), " ", pane.note) if beside.chosen else pane.note,
         body,
         _foot(answer),
     )
@@ -163,7 +174,8 @@ def _pane(
 
 def _content(pane: Pane, answer: Mapping[str, Any], beside: _Beside) -> Markup:
     if answer.get("text") is not None:
-        return text_body(answer, beside.base, differences=beside.differences)
+        written = text_body(answer, beside.base, differences=beside.differences)
+        return join(said_before(beside.turns), written)
     label = answer.get("label")
     if label is None:
         return Markup(
@@ -185,6 +197,8 @@ def _badge(pane: Pane, answer: Mapping[str, Any] | None) -> Markup:
     if answer is None:
         return Markup("")
     says = answer.get("text") is not None or answer.get("label") is not None
+    if answer.get("writing"):
+        return badge("busy", "writing")
     if answer.get("stopped") and not says:
         return badge("busy", "not asked")
     if pane.key == BASE or pane.key in REFERENCES:
@@ -194,7 +208,16 @@ def _badge(pane: Pane, answer: Mapping[str, Any] | None) -> Markup:
         return badge("fail", "not live")
     if not says:
         return badge("fail", "no answer")
-    return badge("ok", "live")
+    return Markup('<span title="{}">{}</span>').format(_proof_words(answer), badge("ok", "live"))
+
+
+def _proof_words(answer: Mapping[str, Any]) -> str:
+    """What was measured on this very question."""
+    if answer.get("difference") is None:
+        return "Its method acts on the model."
+    off = answer.get("off_difference") or 0.0
+    without = "they are equal" if off == 0 else f"they differ by {off:.0e}"
+    return f"On this text its method moves the logits by up to {answer['difference']:.2g}; with it off {without}."
 
 
 def _foot(answer: Mapping[str, Any] | None) -> Markup:

@@ -164,7 +164,7 @@ def change_setting(plan: Plan, name: str, value: Any) -> Plan:
         raise ValueError(unknown_names("setting", [name], SETTING_KEYS))
     if name == "budget":
         budget = Budget(**value) if isinstance(value, Mapping) else value
-        value = {"kind": budget.kind, "amount": budget.amount}
+        value = {"kind": budget.kind, "amount": budget.amount, **budget.caps}
         Setting(DataSpec(""), "", budget=budget)
     else:
         Setting(DataSpec(""), "", **{name: value})

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.optimizers import FACTS, refusal
-from workbench.spec import BUDGET_KINDS, OPTIMIZERS, PRECISIONS, SCHEDULES
+from workbench.spec import BUDGET_KINDS, OPTIMIZERS, PRECISIONS, SCHEDULES, Budget
 from workbench.ui.plan import MOST_SEEDS, Plan, budget_of, change_seeds, change_setting, setting_value
 
 
@@ -47,7 +47,12 @@ FOLDED = (
     Field("gradient_clip", "Gradient clip", "Longest step direction allowed; 0 switches it off."),
 )  # fmt: skip
 FIELDS = (*FIRST, *FOLDED)
-ORDER = ("budget_kind", "budget_amount", "seeds", *(field.name for field in FIELDS))
+CAPS = (
+    Field("cap_memory", "Most memory, MiB", "A run whose training takes more at its peak fails and says so. Empty: no limit.", "number", (), True),
+    Field("cap_weights", "Most trained weights", "A method that trains more fails and says so; the head counts. Empty: no limit.", "whole", (), True),
+)  # fmt: skip
+ORDER = ("budget_kind", "budget_amount", "seeds", *(field.name for field in (*FIELDS, *CAPS)))
+MIB = 2**20
 
 
 def draw_setting(plan: Plan) -> dict[str, Any]:
@@ -79,6 +84,8 @@ def draw_setting(plan: Plan) -> dict[str, Any]:
     with gr.Accordion("More settings", open=False, elem_classes="wb-fold"):
         for field in FOLDED:
             at[field.name] = _draw(field, setting_value(plan, field.name))
+        for field, value in zip(CAPS, _caps_of(budget)):
+            at[field.name] = _draw(field, value)
     return {name: at[name] for name in ORDER}
 
 
@@ -86,6 +93,8 @@ def _draw(field: Field, value: Any, help: bool = True) -> Any:
     words: dict[str, Any] = {"label": field.title, "min_width": 80}
     if help:
         words["info"] = field.help
+    if field.optional:
+        words["placeholder"] = "none"  # without one an empty field shows a 0
     if field.name == "optimizer":
         return gr.Dropdown(_optimizers(), value=value, **words)
     if field.kind == "choice":
@@ -105,15 +114,27 @@ def values_of(plan: Plan) -> list[Any]:
     """What the form shows for a plan, in ORDER."""
     budget = budget_of(plan)
     rest = [setting_value(plan, field.name) for field in FIELDS]
-    return [budget.kind, budget.amount, len(plan["seeds"]), *rest]
+    return [budget.kind, budget.amount, len(plan["seeds"]), *rest, *_caps_of(budget)]
+
+
+def _caps_of(budget: Budget) -> tuple[float | None, int | None]:
+    memory = budget.peak_memory_bytes
+    return (None if memory is None else round(memory / MIB, 1)), budget.trainable_parameters
+
+
+def _given_caps(given: Mapping[str, Any]) -> dict[str, int]:
+    """An empty field, which some browsers send as 0, is no cap."""
+    memory, weights = given["cap_memory"], given["cap_weights"]
+    found = {"peak_memory_bytes": round(memory * MIB)} if memory else {}
+    return found | ({"trainable_parameters": int(weights)} if weights else {})
 
 
 def with_setting(plan: Plan, values: Sequence[Any]) -> Plan:
     """The plan with what stands in the form. A field that is being typed, so empty, keeps what the plan says."""
     given: Mapping[str, Any] = dict(zip(ORDER, values))
     if given["budget_amount"] is not None:
-        new = {"kind": given["budget_kind"], "amount": given["budget_amount"]}
-        if (budget_of(plan).kind, budget_of(plan).amount) != (new["kind"], new["amount"]):
+        new = Budget(given["budget_kind"], given["budget_amount"], **_given_caps(given))
+        if budget_of(plan) != new:
             plan = change_setting(plan, "budget", new)
     if given["seeds"] is not None and given["seeds"] != len(plan["seeds"]):
         plan = change_seeds(plan, given["seeds"])
