@@ -39,26 +39,44 @@ class Answer:
         return json.dumps(self.events, ensure_ascii=False)
 
 
+@dataclass
+class Page:
+    """Handlers by name, and what their inputs hold when the page has just been opened."""
+
+    handlers: dict[str, int]
+    inputs: dict[str, list[Any]]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Page:
+        values = {
+            one["id"]: one["props"].get("value") for one in config["components"] if one["type"] != "state"
+        }
+        handlers = {one["api_name"]: one for one in config["dependencies"]}
+        return cls(
+            {name: one["id"] for name, one in handlers.items()},
+            {name: [values.get(number) for number in one["inputs"]] for name, one in handlers.items()},
+        )
+
+
 class Visitor:
     """One browser's tab. `pages` remembers what a server's page is made of, since all visitors get the same one."""
 
-    pages: dict[str, dict[str, int]] = {}
+    pages: dict[str, Page] = {}
 
     def __init__(self, url: str, **client: Any) -> None:
         self.http = httpx.Client(base_url=url, timeout=60, **client)
         self.session = secrets.token_hex(6)
         self.http.get("/").raise_for_status()
         if url not in self.pages:
-            config = self.http.get("/config").json()
-            self.pages[url] = {one["api_name"]: one["id"] for one in config["dependencies"]}
-        self.handlers = self.pages[url]
+            self.pages[url] = Page.of(self.http.get("/config").json())
+        self.page = self.pages[url]
 
     def join(
         self, handler: str, *data: Any, event: Mapping[str, Any] | None = None, **changes: Any
     ) -> httpx.Response:
         body = {
             "data": list(data),
-            "fn_index": self.handlers[handler],
+            "fn_index": self.page.handlers[handler],
             "session_hash": self.session,
             "event_data": event,
             "trigger_id": None,
@@ -83,6 +101,10 @@ class Visitor:
                 if message["msg"] == "close_stream":
                     break
         return answer
+
+    def redraw(self, tab: str) -> Answer:
+        """What opening a tab does."""
+        return self.call(f"refresh_{tab}", *self.page.inputs[f"refresh_{tab}"])
 
     def upload(self, name: str, content: bytes) -> str:
         """Send a file; its path in the page's temporary folder."""

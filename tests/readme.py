@@ -11,6 +11,7 @@ FOLDERS = {
     "assets/models": "embedded base models: weights, tokenizer, card",
     "assets/datasets": "bundled data sets, each with its generator and card",
     "assets/architectures": "configs of well-known models, for counting without a download",
+    "assets/notebooks": "a tour of the Python interface",
     "assets/page": "the page's look: design tokens and style sheets",
     "tests": "mirrors workbench; `tests/browser` drives the page in chromium",
     ".ci/run": "every check from nothing: lint, types, tests, browser tests",

@@ -114,6 +114,7 @@ def test_the_tour_runs_as_it_stands(invented: Store, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_tour_trains_for_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "store"))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.preferences import preference_rows
 from workbench import feedback
-from workbench.data import Prepared, prepare
+from workbench.data import Prepared, check, prepare
 from workbench.feedback import FIRST, SECOND, TIE, Pair, Rating, Said
 from workbench.spec import DataSpec
 from workbench.uploads import located
@@ -36,6 +36,8 @@ def test_a_torn_line_costs_that_line_alone(store):
     with (store.folder / "feedback" / "own" / f"{KEY}.jsonl").open("a") as file:
         file.write('{"pair": {"prompt": "half')
     assert len(feedback.ratings(store, KEY, None)) == 1
+    assert feedback.add(store, KEY, None, rating(SECOND)) == 2
+    assert [one.verdict for one in feedback.ratings(store, KEY, None)] == [FIRST, SECOND]
 
 
 def test_visitors_have_ratings_of_their_own_and_bad_names_reach_no_file(store):
@@ -116,6 +118,8 @@ def test_ratings_become_a_preference_data_set_that_passes_the_doctor(store):
         for place, row in enumerate(preference_rows(30, 7))
     ]
     source = feedback.keep_as_data(store, [*rated, rating(TIE)], None, "rated-film.jsonl")
+    report = check(located(store, source, None), task="preference")
+    assert not report.blocks, report.to_text()
     prepared = prepare(located(store, source, None), task="preference")
     sizes = [len(rows) for rows in prepared.rows.values()]
     assert sum(sizes) == 30

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from tests.training import LABELS, Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import inference, measure
-from workbench.inference import Cache, Loaded, answer
+from workbench import engine, inference, measure
+from workbench.inference import answer
 from workbench.spec import Budget
 from workbench.store import Store
-from workbench.task import Live
 from workbench.train import read_outcomes, train
 
 
@@ -52,7 +51,7 @@ def finish(store, run_id, spec, **changes):
 
 @pytest.fixture(autouse=True)
 def nothing_loaded():
-    inference._cache.clear()
+    inference.forget()
 
 
 def test_runs_answer_as_they_did_when_they_were_measured(trained):
@@ -116,11 +115,14 @@ def test_a_run_that_is_not_live_shows_no_label(trained, monkeypatch):
 def test_weights_that_change_nothing_show_no_label(trained, monkeypatch):
     """Recorded as live, but what is loaded now is the bare base."""
     store, ids = trained
-    run = store.run(ids[0])
-    monkeypatch.setattr(
-        inference, "_load_run", lambda store, run: inference._load_base(store, run.spec.setting)
-    )
-    found = answer(store, [run.id], "good", with_base=False)[0]
+    real = engine.own_tree
+
+    def bare(base, run_id, folder):
+        tree = real(base, run_id, folder)
+        return dataclasses.replace(tree, model=base.structure(), changed=[])
+
+    monkeypatch.setattr(engine, "own_tree", bare)
+    found = answer(store, [ids[0]], "good", with_base=False)[0]
     assert found["live"] is False
     assert found["label"] is None
 
@@ -128,8 +130,8 @@ def test_weights_that_change_nothing_show_no_label(trained, monkeypatch):
 def test_models_are_loaded_once(trained, monkeypatch):
     store, ids = trained
     answer(store, ids[:2], "good")
-    monkeypatch.setattr(inference, "_load_run", lambda *a: pytest.fail("loaded again"))
-    monkeypatch.setattr(inference, "_load_base", lambda *a: pytest.fail("loaded again"))
+    monkeypatch.setattr(engine, "own_tree", lambda *a: pytest.fail("loaded again"))
+    monkeypatch.setattr(engine, "load_base", lambda *a: pytest.fail("loaded again"))
     assert answer(store, ids[:2], "bad")[1]["label"] in LABELS
 
 
@@ -145,27 +147,3 @@ def test_an_empty_text_is_refused(trained, text):
     store, ids = trained
     with pytest.raises(ValueError, match="text is empty"):
         answer(store, ids[:1], text)
-
-
-def loaded(parameters):
-    return Loaded(Live(torch.nn.Linear(parameters, 1, bias=False)), None, 8)
-
-
-def test_the_cache_drops_what_was_used_least():
-    cache = Cache(count=2)
-    for name in ("a", "b"):
-        cache.get((name,), lambda: loaded(4))
-    cache.get(("a",), lambda: pytest.fail("a is there"))
-    cache.get(("c",), lambda: loaded(4))
-    cache.get(("a",), lambda: pytest.fail("a is there"))
-    reloaded = []
-    cache.get(("b",), lambda: reloaded.append(1) or loaded(4))
-    assert reloaded
-
-
-def test_the_cache_has_a_limit_in_bytes_and_keeps_at_least_the_newest():
-    cache = Cache(size=100)
-    cache.get(("small",), lambda: loaded(10))
-    cache.get(("large",), lambda: loaded(1000))
-    assert len(cache) == 1
-    cache.get(("large",), lambda: pytest.fail("large is there"))

@@ -66,8 +66,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def skilled(model, tmp_path_factory):
+def skilled(tmp_path_factory):
     """A store with a run that says some of it right, for methods that learn from right answers of their own."""
+    model = tiny_folder("llama", tmp_path_factory.mktemp("models"))
     store = Store(tmp_path_factory.mktemp("skilled") / "store")
     spec = generation_spec(model, "full", learning_rate=1e-2, budget=Budget("steps", 60), evaluations=1)
     (run_id,) = store.add([spec])

@@ -5,9 +5,10 @@ import io
 
 import pytest
 
+from workbench import registry
 from workbench.compare import Comparison, Row
 from workbench.metric import COLUMNS, metric
-from workbench.report import format_value, markdown_text, safe_cell, to_csv, to_text
+from workbench.report import PRINTED, format_value, markdown_text, safe_cell, to_csv, to_text
 from workbench.spec import DataSpec, Setting
 from workbench.statistics import Interval
 
@@ -67,3 +68,8 @@ def test_numbers_are_shown_in_their_columns_format(name, value, shown):
 
 def test_every_column_has_a_direction_and_words():
     assert all(c.better in ("higher", "lower", "none") and c.help.endswith(".") and c.title for c in COLUMNS)
+
+
+def test_whatever_a_task_measures_stands_in_the_printed_table():
+    missing = {name: set(task.metrics) - set(PRINTED) for name, task in registry.tasks().items()}
+    assert not any(missing.values()), missing

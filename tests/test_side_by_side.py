@@ -1,9 +1,12 @@
-"""TF-IDF answers as its reference row does; runs and bases are asked one at a time."""
+"""TF-IDF answers as its reference row does; runs and bases are asked alone or all at once."""
+
+import json
 
 import pytest
 
+from tests.served import served
 from tests.ui import fake_store
-from workbench import side_by_side
+from workbench import inference, side_by_side
 from workbench.data import prepare, save_prepared
 from workbench.references import reference_results
 from workbench.store import Store
@@ -35,16 +38,44 @@ def test_tfidf_says_what_its_reference_row_says(prepared_store: Store):
         assert found["reason"] is None
 
 
-def test_each_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, store: Store):
-    from workbench import inference
+@pytest.fixture
+def writers(tmp_path):
+    inference.forget()
+    yield served(tmp_path, [("lora", {"r": 2}), ("lora", {"r": 4}), "ia3"], task="generation", spread=1.0)
+    inference.forget()
 
-    asked = []
 
-    def answer(store, run_ids, text, *, with_base, with_runs, options):
-        asked.append((list(run_ids), text, with_base, with_runs))
-        return [{"run_id": "base"}] * with_base + [{"run_id": run_ids[0]}] * with_runs
+def test_one_is_asked_by_name(writers):
+    folder, run_id = str(writers.store.folder), writers.ids[0]
+    base, tuned = (side_by_side.ask(folder, who, run_id, "film slow") for who in ("base", run_id))
+    assert (base["run_id"], tuned["run_id"]) == ("base", run_id)
+    assert (base["live"], tuned["live"]) == (None, True)
+    assert base["text"] != tuned["text"]
 
-    monkeypatch.setattr(inference, "answer", answer)
-    assert side_by_side.ask(str(store.folder), "base", "abc", "good") == {"run_id": "base"}
-    assert side_by_side.ask(str(store.folder), "abc", "abc", "good") == {"run_id": "abc"}
-    assert asked == [(["abc"], "good", True, False), (["abc"], "good", False, True)]
+
+def test_all_are_asked_at_once_and_what_is_known_is_told(writers, tmp_path):
+    told, folder = tmp_path / "told", str(writers.store.folder)
+    questions = [{"key": "base", "run_id": writers.ids[0], "base": True, "text": "film slow"}]
+    questions += [{"key": i, "run_id": i, "base": False, "text": "film slow"} for i in writers.ids]
+    found = side_by_side.ask_all(folder, questions, {"max_new_tokens": 6}, "", str(told))
+    lines = [json.loads(line) for line in told.read_text().splitlines()]
+    assert [line["loading"] for line in lines if "loading" in line] == list(writers.ids)
+    for key in ("base", *writers.ids):
+        own = [line for line in lines if line.get("key") == key]
+        texts = [line["text"] for line in own[:-1]]
+        assert all(found["answers"][key]["text"].startswith(text) for text in texts)
+        assert own[-1]["answer"] == found["answers"][key]
+    assert len(found["contents"]["bases"]) == 1
+    assert len(found["contents"]["bases"][0]["runs"]) == 3
+    again = tmp_path / "again"
+    side_by_side.ask_all(folder, questions, None, "", str(again))
+    assert "loading" not in again.read_text()
+
+
+def test_a_stop_ends_all_answers(writers, tmp_path):
+    stop = tmp_path / "stop"
+    stop.touch()
+    questions = [{"key": i, "run_id": i, "base": False, "text": "film slow"} for i in writers.ids]
+    found = side_by_side.ask_all(str(writers.store.folder), questions, None, str(stop))
+    assert {a["finish"] for a in found["answers"].values()} <= {"stopped", "stop"}
+    assert {a["tokens"] for a in found["answers"].values()} == {1}

@@ -34,6 +34,7 @@ def test_a_run_says_which_stage_it_is_in_and_how_far_it_has_come(store):
     assert found.words == "Reward model, stage 2 of 3: step 13 of 20"
     assert [part.done for part in found.parts] == [1.0, pytest.approx(0.65), 0.0]
     assert found.share == pytest.approx(0.4 + 0.2 * 0.65)
+    assert found.stage_seconds_left == pytest.approx(10 * 0.5)  # ten steps from the newest one on record
 
 
 def test_a_stage_that_has_just_begun_has_done_nothing(store):

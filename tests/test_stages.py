@@ -8,6 +8,7 @@ import torch
 from tests.preferences import HeardStages, preference_prepared, preference_spec
 from tests.training import Heard, tiny_folder, tiny_prepared, tiny_spec
 from workbench import measure, stages
+from workbench.metric import metric
 from workbench.progress import Progress
 from workbench.result import Result
 from workbench.spec import Budget
@@ -112,6 +113,9 @@ def test_every_stage_is_trained_in_order_and_measured(finished):
     assert result.samples_seen == sum(one["samples"] for one in result.stages) == 10 * 8
     assert set(result.stages[1]["metrics"]) == {"reward_accuracy", "reward_margin"}
     assert result.metrics["reward_accuracy"] == result.stages[1]["metrics"]["reward_accuracy"]
+    assert all(metric(name).help for name in result.metrics), (
+        "whatever is shown has a name and an explanation"
+    )
     gain = result.stages[0]["gain"]
     assert (gain["rows"], gain["metric"]) == (16, "preference_accuracy")
     before, after = (
@@ -168,9 +172,10 @@ def test_a_run_stopped_while_it_is_measured_only_measures_again(model, tmp_path,
     def stopped(*args, **kwargs):
         raise Cancelled
 
-    with monkeypatch.context() as patched, pytest.raises(Cancelled):
+    with monkeypatch.context() as patched:
         patched.setattr("workbench.train._measure", stopped)
-        run(spec, tmp_path)
+        with pytest.raises(Cancelled):
+            run(spec, tmp_path)
     assert [one.name for one in stages.read(tmp_path)] == ["supervised", "preference"]
     result, heard = run(spec, tmp_path)
     assert heard.of("step") == []

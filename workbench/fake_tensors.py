@@ -57,6 +57,26 @@ def without_values(device: str) -> Iterator[None]:
             yield
 
 
+@contextlib.contextmanager
+def without_padding() -> Iterator[None]:
+    """Within the block masks are taken for whole: transformers looks into a mask and makes none of it where nothing is
+    padded, which can't be seen of one without values."""
+    from transformers import masking_utils
+
+    names = [
+        name
+        for name in ("_ignore_causal_mask_sdpa", "_ignore_bidirectional_mask_sdpa")
+        if hasattr(masking_utils, name)
+    ]
+
+    def of_whole(ignored: Any) -> Any:
+        return lambda padding_mask=None, *args, **kwargs: ignored(None, *args, **kwargs)
+
+    stand_ins = {name: of_whole(getattr(masking_utils, name)) for name in names}
+    with mock.patch.multiple(masking_utils, **stand_ins):
+        yield
+
+
 def replace_tensors(model: Any, device: str, *, host_stays: bool = False) -> Any:
     """Replace all that the model's modules hold, ties kept: parameters, buffers, and tensors in plain attributes.
 

@@ -23,7 +23,9 @@ from workbench.uploads import keep_upload
 
 FIRST, SECOND, TIE = "first", "second", "tie"
 VERDICTS = (FIRST, SECOND, TIE)
-MOST = 20_000
+MOST = 5_000
+# One for each part of a data set: train, validation and test.
+LEAST_PROMPTS = 3
 _FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
 _lock = threading.Lock()
 
@@ -122,17 +124,24 @@ def ratings(store: Store, fingerprint: str, owner: str | None) -> list[Rating]:
 
 def add(store: Store, fingerprint: str, owner: str | None, rating: Rating) -> int:
     """Keep one more; gives their number."""
+    if rating.pair.first.text == rating.pair.second.text:
+        raise ValueError("Both answers are the same, so none can be better.")
     path = _path(store, fingerprint, owner)
     with _lock:
-        known = list(_read(path))
-        if len(known) >= MOST:
+        count = sum(1 for _ in _read(path))
+        if count >= MOST:
             raise ValueError(
                 f"{MOST:,} ratings are kept for one data set, and these are all there: use them as data."
             )
-        if rating.pair.first.text == rating.pair.second.text:
-            raise ValueError("Both answers are the same, so none can be better.")
-        _write(path, [*known, rating])
-    return len(known) + 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            file.seek(max(0, file.tell() - 1))
+            # Whoever was stopped in the middle of a line left it without its end.
+            torn = file.read(1) not in (b"", b"\n")
+            file.write(b"\n" * torn + _line(rating).encode())
+            file.flush()
+            os.fsync(file.fileno())
+    return count + 1
 
 
 def undo(store: Store, fingerprint: str, owner: str | None) -> Rating | None:
@@ -224,12 +233,16 @@ def _rating(values: Mapping[str, Any]) -> Rating:
     )
 
 
+def _line(rating: Rating) -> str:
+    return json.dumps(asdict(rating), ensure_ascii=False) + "\n"
+
+
 def _write(path: Path, kept: Sequence[Rating]) -> None:
     """All at once or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}")
     with part.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in kept)
+        file.writelines(map(_line, kept))
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

@@ -144,6 +144,15 @@ COLUMNS: tuple[Metric, ...] = (
         "how good",
     ),
     Metric(
+        "reward_margin",
+        "Reward margin",
+        "higher",
+        "",
+        "number",
+        "How much higher the learnt reward model rates the better answer of a held-out pair, on its own scale.",
+        "how good",
+    ),
+    Metric(
         "kl_nats",
         "KL to base",
         "lower",

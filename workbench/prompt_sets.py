@@ -85,7 +85,7 @@ def ask_prompts(
     ask_them = write if texts else classify
     asked = questions(store, run_ids, prompts[0], with_base=with_base, options=options)
     keys = ["base" if ask.base else ask.run_id for ask in asked]
-    first = {key: a for key, a in zip(keys, ask_them(engine, asked))}
+    first = dict(zip(keys, ask_them(engine, asked)))
     able = [ask for ask, key in zip(asked, keys) if first[key]["reason"] is None]
     rows = [{"prompt": prompts[0], "answers": {k: _kept(a) for k, a in first.items() if a["reason"] is None}}]
     size = max(1, AT_ONCE // max(1, len(able)) * 2)

@@ -9,7 +9,6 @@ import datetime
 import functools
 import json
 import math
-import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -111,18 +110,18 @@ def record(store: Store, runs: Sequence[Run], name: str, *, preset: str = "", ti
 
 
 def machine_words(run: Run) -> str:
-    """The kind of machine, without anything that names it: `Linux x86_64, CPU, 1 thread`."""
-    device = "CPU" if (run.device or "cpu") == "cpu" else str(run.device)
-    threads = f", {run.threads} thread{'' if run.threads == 1 else 's'}" if run.threads else ""
-    return f"{platform.system()} {platform.machine()}, {device}{threads}"
+    """The kind of machine, without anything that names it: `AMD EPYC, 1 thread`."""
+    environment = run.result.environment if run.result else {}
+    device = str(environment.get("device") or run.device or "CPU")
+    threads = environment.get("threads") or run.threads
+    is_cpu = environment.get("device_kind", "cpu") == "cpu"
+    return f"{device}, {threads} thread{'' if threads == 1 else 's'}" if is_cpu and threads else device
 
 
 def versions(run: Run) -> dict[str, str]:
     """Library versions as the run noted them."""
-    environment = run.result.environment if run.result else {}
-    found = environment.get("versions", environment)
-    names = ("torch", "transformers", "peft", "trl")
-    return {name: str(found[name]) for name in names if isinstance(found, Mapping) and name in found}
+    libraries = run.result.environment.get("libraries", {}) if run.result else {}
+    return {name: str(libraries[name]) for name in ("torch", "transformers", "peft", "trl") if name in libraries}
 
 
 @functools.cache

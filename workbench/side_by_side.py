@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.hosted.admission import check_text
 from workbench.store import Store
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def ask(
     where it is.
     """
     store = Store(store_folder)
+    check_text(text)
     if who in REFERENCES:
         return _reference_answer(store, run_id, text)
     question = {"key": who, "run_id": run_id, "base": who == BASE, "text": text}
@@ -52,6 +54,8 @@ def ask_all(
     """
     store = Store(store_folder)
     telling = _Telling(Path(told_file) if told_file else None)
+    for question in questions:
+        check_text(question.get("text") or json.dumps(question.get("messages") or "", ensure_ascii=False))
     found: dict[str, dict[str, Any]] = {}
     others = [question for question in questions if question["key"] in REFERENCES]
     models = [question for question in questions if question["key"] not in REFERENCES]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench import registry, stages
-from workbench.method import Context
+from workbench.method import Context, Method
 from workbench.result import Event, Run
 from workbench.spec import RunSpec
 from workbench.store import Store
@@ -34,28 +34,33 @@ class Part:
 @dataclass(frozen=True)
 class Doing:
     """What a run is at, in words. `parts` are its stages, none where it has only one; `share` is how much of what it does
-    now is done where that is known."""
+    now is done where that is known. `stage_seconds_left` goes by the pace of this stage: others have another one."""
 
     words: str
     share: float | None = None
     parts: tuple[Part, ...] = ()
+    stage_seconds_left: float | None = None
 
 
 def planned(spec: RunSpec) -> tuple[Part, ...]:
     """The stages that a run will have, in order; () where its method has none or is no longer known."""
-    method = registry.methods().get(spec.choice.method)
+    method, setting = registry.methods().get(spec.choice.method), spec.setting
     if method is None:
         return ()
+    context = Context(task=setting.task, labels=len(setting.data.labels), seed=spec.seed)
+    try:
+        return outline(method, method.options.from_dict(spec.choice.options), context)
+    except ValueError:  # options of another version
+        return ()
+
+
+def outline(method: Method, options: Any, context: Context) -> tuple[Part, ...]:
+    """The stages of a method with these options; () where it trains one thing once."""
     if method.make_rows is not None:
         return tuple(Part(*facts, share=1 / len(MADE)) for facts in MADE)
     if method.stages is None:
         return ()
-    setting = spec.setting
-    context = Context(task=setting.task, labels=len(setting.data.labels), seed=spec.seed)
-    try:
-        order = method.stages(method.options.from_dict(spec.choice.options), context)
-    except ValueError:  # options of another version
-        return ()
+    order = method.stages(options, context)
     return tuple(
         Part(one.name, one.title, one.sentence, share)
         for one, share in zip(order, stages.fractions(order), strict=True)
@@ -73,7 +78,21 @@ def doing(store: Store, run: Run) -> Doing | None:
     if not parts and (run.step or run.spec.setting.search_trials is None):
         return None
     events = store.events(run.id, kinds=KINDS)
-    return told(parts, events[-1], run.step) if events else None
+    found = told(parts, events[-1], run.step) if events else None
+    return replace(found, stage_seconds_left=_stage_seconds_left(events)) if found and parts else found
+
+
+def _stage_seconds_left(events: Sequence[Event]) -> float | None:
+    """None until the newest stage has made two steps, and where it is not known how many there will be."""
+    steps = [e.values for e in events if e.kind == "step" and e.stage == events[-1].stage]
+    if len(steps) < 2 or events[-1].kind != "step":
+        return None
+    first, last = steps[0], steps[-1]
+    made = last["step"] - first["step"]
+    at, total = last.get("stage_step", last["step"]), last.get("stage_steps", last.get("steps"))
+    if made <= 0 or not total or "seconds" not in first or "seconds" not in last:
+        return None
+    return max(0.0, (last["seconds"] - first["seconds"]) / made * (total - at))
 
 
 def told(parts: Sequence[Part], newest: Event, step: int = 0) -> Doing | None:

@@ -11,6 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from workbench import evaluate, optimizers
+from workbench.fake_tensors import without_padding
 from workbench.ledger import Ledger
 from workbench.memory_trace import Following
 from workbench.method import Method
@@ -63,9 +64,8 @@ def following(step: Step, method: Method, options: Options, task: Task) -> Follo
     def loss(model: Any, ledger: Ledger) -> tuple[torch.Tensor, Any]:
         batch = _batch(step, task, model)
         given = {name: value for name, value in batch.items() if name != "labels"}
-        if not step.padded:
-            del given["attention_mask"]
-        with evaluate.computing(step.precision, "cpu"):
+        whole = contextlib.nullcontext() if step.padded else without_padding()
+        with whole, evaluate.computing(step.precision, "cpu"):
             outputs = model(**given)
         if step.precision != "float32":
             outputs = _widened(outputs)

@@ -8,7 +8,11 @@ import pytest
 
 from tests.raw_protocol import Answer, file_data
 from tests.security.corpus import names_for
+from workbench import uploads
+from workbench.data import check, prepare, read
+from workbench.sources import resolve
 from workbench.ui.plan import empty_plan
+from workbench.uploads import located
 
 PLAN = empty_plan()
 
@@ -38,9 +42,9 @@ def fields(visitor):
         "column": plan_with(text=None),
         "fix": plan_with(fixes=[None]),
         "ready-made comparison": pressed("act_on_preset", "run", PLAN, None),
-        "Hub model": lambda text: visitor.call("choose_named", PLAN, text, None, None),
-        "folder of a model": lambda text: visitor.call("choose_named_1", PLAN, None, text, None),
-        "run as a model": lambda text: visitor.call("choose_named_2", PLAN, None, None, text),
+        "Hub model": lambda text: visitor.call("choose_named_2", text, None, None, PLAN),
+        "folder of a model": lambda text: visitor.call("choose_named_3", None, text, None, PLAN),
+        "run as a model": lambda text: visitor.call("choose_named", None, None, text, PLAN),
         "model of a plan": lambda text: visitor.call("queue_plan", {**PLAN, "model": text}, None),
         "model in the list": pressed("act_in_sheet", "choose", PLAN, None),
         "method": pressed("open_method", "open", PLAN),
@@ -84,15 +88,57 @@ def test_the_corpus_is_large_enough_and_says_each_thing_once(canary):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_no_text_names_its_way_out(field, hosted_page, canary):
+    """A seventh of the names for each field, another seventh for the next; all for all in the slow test."""
+    number = FIELDS.index(field)
+    try_all(field, names_for(canary)[number % 7 :: 7], hosted_page, canary)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("field", FIELDS)
+def test_no_text_names_its_way_out_whatever_it_is(field, hosted_page, canary):
+    try_all(field, names_for(canary), hosted_page, canary)
+
+
+def try_all(field, names, hosted_page, canary):
     visitor = hosted_page.visitor()
     call = fields(visitor)[field]
     before, kept = snapshot(canary.parent), {run.id for run in hosted_page.store.runs()}
-    for name in names_for(canary):
+    for name in names:
         answer = call(name)
         assert not leaks(answer), (field, name)
         assert "Traceback" not in answer.text
     assert snapshot(canary.parent) == before
     assert {run.id for run in hosted_page.store.runs()} == kept
+
+
+READERS = {
+    "data set": lambda store, name: check(name).to_dict(),
+    "file of a part": lambda store, name: check("", parts={"train": name}).to_dict(),
+    "prepared data": lambda store, name: prepare(name),
+    "further data": lambda store, name: prepare("reviews", mix=[name], train_rows=10),
+    "model": lambda store, name: resolve(name, store=store, owner="a" * 32),
+    "upload": lambda store, name: (
+        read(Path(located(store, name, "a" * 32))) if name.startswith("upload:") else None
+    ),
+    "run": lambda store, name: store.run(name),
+    "setting": lambda store, name: store.setting(name),
+    "folder of a run": lambda store, name: store.run_folder(name),
+    "folder of data": lambda store, name: store.data_folder(name),
+    "name of an upload": lambda store, name: uploads.clean_file_name(name).index("/"),
+}
+
+
+@pytest.mark.parametrize("what", READERS)
+def test_what_reads_below_the_page_refuses_every_name(what, store, canary):
+    """The whole corpus where the page's fields end up; each name is refused, or read as what it is not."""
+    for name in names_for(canary):
+        try:
+            found = str(READERS[what](store, name))
+        except (ValueError, KeyError):
+            continue
+        assert "CANARY-7f3a" not in found, name
+        assert what in ("data set", "file of a part", "upload"), name
 
 
 def test_no_address_names_its_way_out(hosted_page, canary):

@@ -85,11 +85,14 @@ def finish_rlhf(store: Store, run_id: str) -> None:
         for place, ((name, title, steps), more) in enumerate(zip(STAGES, metrics))
     )  # fmt: skip
     result = Result(
-        metrics={"mean_reward": 0.52, "win_rate": 0.7, "kl_nats": 0.2, "perplexity": 9.5},
+        metrics={
+            "mean_reward": 0.52, "win_rate": 0.7, "kl_nats": 0.2, "perplexity": 9.5,
+            "reward_accuracy": 0.91, "reward_margin": 2.0,
+        },
         stages=stages,
         steps=100,
         train_seconds=50.0,
         peak_memory_bytes=200 * fake_store.MIB,
         notes=("An invented note.",),
-    )
+    )  # fmt: skip
     store.change_state(run_id, "finished", result=result)

@@ -11,12 +11,13 @@ import pytest
 from tests.ui import fake_store
 from tests.ui.fake_store import Click
 from workbench import compare, presets
+from workbench.advice import USUAL
 from workbench.hosted import Limits
 from workbench.store import Store
-from workbench.ui import compare_tab, shown
+from workbench.ui import compare_actions, compare_tab, shown
 from workbench.ui.comparison_columns import GROUPS, best_values, plain_grid, score_scale, usual_columns
 from workbench.ui.comparison_table import comparison_table
-from workbench.ui.downloads import commands, preset_yaml
+from workbench.ui.downloads import commands, preset_yaml, write_reports
 from workbench.ui.verdicts import shared_limit, verdicts_card, worth_reading
 
 EVIL = "<script>alert(1)</script>"
@@ -28,11 +29,13 @@ class Page:
             self.context = fake_store.page_context(store, **changes)
             self.tab = compare_tab.build(self.context)
         self.handlers = self.tab.refresh.__self__
+        self.actions = self.handlers.actions
 
     def refresh(self, *, setting_id=None, drawn="", asked="", columns=()) -> dict:
         values = self.tab.refresh(
-            setting_id, drawn, False, "", list(columns), "peak_memory_bytes", "step", None, asked, None
-        )
+            setting_id, drawn, False, "", list(columns), "peak_memory_bytes", "step", None, asked,
+            None, None, "By score", *USUAL.values(), None,
+        )  # fmt: skip
         assert len(values) == len(self.tab.outputs)
         return dict(zip(compare_tab._PARTS, values))
 
@@ -152,7 +155,7 @@ def test_a_failed_row_keeps_count_reason_and_a_way_out(filled: Store):
     assert "The loss became infinite at step" in row
     assert 'data-action="retry"' in row
     key = next(r.key for r in compare.comparison(filled).rows if r.label == "DoRA")
-    Page(filled).handlers.act_on_row(None, Click("retry", key), None)
+    Page(filled).actions.act_on_row(None, Click("retry", key), None)
     assert [run.label for run in filled.runs(states=("queued",))] == ["DoRA"] * 3
 
 
@@ -206,7 +209,7 @@ def test_verdicts_are_few_share_a_scale_and_queue_exactly_their_seeds(filled: St
     assert shared_limit(told) >= min(max(bounds), 100)
     verdict = found.verdicts[0]
     pair = (verdict.first_key, verdict.second_key)
-    Page(filled).handlers.act_on_verdict(None, Click("seeds", f"{pair[0]}:{pair[1]}:2"), None)
+    Page(filled).actions.act_on_verdict(None, Click("seeds", f"{pair[0]}:{pair[1]}:2"), None)
     queued = filled.runs(states=("queued",))
     assert sorted((run.spec.choice.id, run.spec.seed) for run in queued) == sorted(
         (key, seed) for key in pair for seed in (3, 4)
@@ -215,7 +218,7 @@ def test_verdicts_are_few_share_a_scale_and_queue_exactly_their_seeds(filled: St
 
 def test_a_verdict_on_a_reference_queues_the_method_alone(filled: Store):
     key = compare.comparison(filled).rows[0].key
-    Page(filled).handlers.act_on_verdict(None, Click("seeds", f"{key}:tfidf:1"), None)
+    Page(filled).actions.act_on_verdict(None, Click("seeds", f"{key}:tfidf:1"), None)
     assert [run.spec.choice.id for run in filled.runs(states=("queued",))] == [key]
 
 
@@ -231,7 +234,7 @@ def test_one_seed_has_no_whiskers_and_says_so_once(store: Store):
     assert "One seed: no whiskers yet." in table
     page = Page(store)
     for _ in range(2):
-        page.handlers.act_on_verdict(None, Click("all_seeds", "2"), None)
+        page.actions.act_on_verdict(None, Click("all_seeds", "2"), None)
         break
     assert sorted(run.spec.seed for run in store.runs(states=("queued",))) == [1, 1, 2, 2]
 
@@ -240,7 +243,7 @@ def test_a_hosted_page_keeps_its_limits_for_more_seeds(filled: Store, monkeypatc
     warned: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda words, **_: warned.append(words))
     page = Page(filled, limits=Limits(runs=3))
-    page.handlers.act_on_verdict(None, Click("all_seeds", "2"), None)
+    page.actions.act_on_verdict(None, Click("all_seeds", "2"), None)
     assert "takes 3 runs of a visitor at a time" in warned[0]
     assert not filled.runs(states=("queued",))
 
@@ -251,26 +254,27 @@ def test_deleting_asks_first_and_never_takes_an_active_run(store: Store, monkeyp
     monkeypatch.setattr(gr, "Warning", lambda words, **_: warned.append(words))
     page = Page(store)
     done, running = store.runs()
-    _, asked, html = page.handlers.act_on_list(None, Click("delete", done.id), None)
+    _, asked, html = page.actions.act_on_list(None, Click("delete", done.id), None)
     assert asked == done.id
     assert "Delete it with its files?" in html
     assert len(store.runs()) == 2
-    page.handlers.act_on_list(None, Click("delete_now", running.id), None)
+    page.actions.act_on_list(None, Click("delete_now", running.id), None)
     assert "cancel it first" in warned[0]
-    page.handlers.act_on_list(None, Click("delete_now", done.id), None)
+    page.actions.act_on_list(None, Click("delete_now", done.id), None)
     assert [run.id for run in store.runs()] == [running.id]
 
 
 def test_another_visitors_runs_are_neither_shown_nor_deleted(filled: Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(compare_tab, "owner_of", lambda request: "a" * 32)
+    for module in (compare_tab, compare_actions):
+        monkeypatch.setattr(module, "owner_of", lambda request: "a" * 32)
     warned: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda words, **_: warned.append(words))
     page = Page(filled)
     setting_id = filled.runs()[0].spec.setting.id
     assert page.refresh(setting_id=setting_id)["empty"]["visible"]
-    page.handlers.act_on_list(setting_id, Click("delete_now", filled.runs()[0].id), None)
+    page.actions.act_on_list(setting_id, Click("delete_now", filled.runs()[0].id), None)
     page.handlers.show_detail(filled.runs()[0].id, None)
-    page.handlers.filter_table(setting_id, "", [], None)
+    page.handlers.filter_table(setting_id, "", [], "By score", *USUAL.values(), None)
     assert len(filled.runs()) == 15
     assert len(warned) == 3
 
@@ -278,8 +282,12 @@ def test_another_visitors_runs_are_neither_shown_nor_deleted(filled: Store, monk
 def test_downloads_are_what_the_command_line_prints_under_safe_names(filled: Store):
     drawn = Page(filled).refresh()
     found = compare.comparison(filled)
-    paths = {kind: Path(drawn[kind]["value"]) for kind in ("csv", "json", "markdown", "preset")}
-    assert all(re.fullmatch(r"comparison-[0-9a-f]{16}\.(csv|json|md|yaml)", p.name) for p in paths.values())
+    paths = {kind: Path(drawn[kind]["value"]) for kind in ("csv", "json", "preset")}
+    html, markdown = (Path(path) for path in write_reports(filled, found, None))
+    names = [p.name for p in (*paths.values(), html, markdown)]
+    assert all(re.fullmatch(r"comparison-[0-9a-f]{16}\.(csv|json|html|md|yaml)", name) for name in names)
+    assert found.rows[0].label in html.read_text(encoding="utf-8")
+    assert markdown.read_text(encoding="utf-8").startswith("# ")
     rows = list(csv.DictReader(paths["csv"].open(encoding="utf-8")))
     assert rows[0]["label"] == found.rows[0].label
     assert len(json.loads(paths["json"].read_text(encoding="utf-8"))["runs"]) == 15

@@ -6,10 +6,12 @@ import pytest
 from tests.ui import fake_generation
 from tests.ui.fake_store import Click, page_context
 from workbench import background, feedback
+from workbench.feedback import Pair, Said
 from workbench.result import Run
-from workbench.ui import feedback_panel, inference_tab
+from workbench.ui import feedback_panel, inference_tab, prompts
 from workbench.ui.feedback_panel import Asked
 from workbench.ui.plan import empty_plan
+from workbench.ui.prompts import Known
 
 PROMPTS = ("Tell of an inn.", "Tell of a fox.", "<script>alert(1)</script>")
 
@@ -93,6 +95,12 @@ def test_a_rating_is_kept_and_tells_who_was_who_and_the_next_pair_comes(card, ru
     assert "1 rated" in counted["fb_state"]
     assert "100 %" in counted["fb_state"]
     assert counted["fb_use"]["value"] == "Use 1 pair as data set"
+    assert not counted["fb_use"]["interactive"]
+    assert "needs 3 different prompts" in counted["fb_state"]
+    for place in range(2):
+        pair = Pair(f"another {place}", Said("base", "a"), Said("base", "b"))
+        feedback.add(card.store, first.fingerprint, None, feedback.Rating(pair, "first"))
+    assert card.named(card.h.offer_rating(None, both, first, None))["fb_use"]["interactive"]
 
 
 def test_passing_on_keeps_nothing_and_taking_back_shows_the_pair_again(card):
@@ -130,6 +138,11 @@ def test_the_button_makes_the_ratings_the_plans_data(card):
     assert plan["data"]["source"].startswith("upload:")
     assert plan["data"]["title"].endswith(".jsonl")
     assert tabs.selected == "data"
+
+
+def test_the_better_answer_of_a_preference_row_is_the_right_one_to_show():
+    row = {"prompt": "Tell of a fox.", "chosen": "It shared.", "rejected": "It bit.", "kind": "fox"}
+    assert prompts._known(row) == ("Tell of a fox.", Known(("It shared.",), "fox"))
 
 
 def test_what_can_not_be_rated_says_so(card, monkeypatch):

@@ -1,18 +1,23 @@
 """Generated texts on Inference and Compare: what differs from the base is marked, decoding is sent, a stop is heeded, and
 scores carry their own name."""
 
+import json
+import time
+from pathlib import Path
+
 import gradio as gr
 import pytest
 
 from tests.ui import fake_generation
 from tests.ui.fake_store import Click, page_context
-from workbench import background, compare
+from workbench import background, compare, votes
 from workbench.metric import metric
 from workbench.store import Store
-from workbench.ui import compare_tab, example_explorer, inference_tab, prompts, train_tab
+from workbench.ui import compare_tab, example_explorer, inference_cards, inference_tab, prompts, train_tab
 from workbench.ui.answer_panes import text_body, text_foot
 from workbench.ui.comparison_table import comparison_table
 from workbench.ui.differences import differences, marked
+from workbench.ui.pane_asking import NOT_ASKED
 from workbench.ui.prompts import Known
 from workbench.ui.queue_matrix import queue_table
 from workbench.ui.run_detail import detail_html
@@ -39,6 +44,14 @@ def _answer(text: str, **changes):
         "label": None, "probabilities": {}, "text": text, "tokens": 4, "ended": True, "ms": 80.0, "live": True,
         "truncated": False, "reason": None,
     } | changes  # fmt: skip
+
+
+def _told(answers):
+    return {"answers": answers, "contents": None}
+
+
+def _ask(handlers, ticked, text, *decoding, mode="one", hide=False, turns=None):
+    return handlers.ask_all(ticked, text, {}, True, mode, hide, turns or {}, *decoding, None)
 
 
 def _inference(store: Store):
@@ -82,10 +95,17 @@ def test_decoding_changes_alone_are_sent_and_the_right_answer_stands_beside(
 ):
     asked = []
 
-    def call(function, folder, who, run_id, text, options, stop_file, pool):
-        asked.append((who, options))
-        said = "A dog." if who == "base" else fake_generation.REFERENCES[0][0]
-        return _answer(said, live=None if who in ("base", "nearest") else True)
+    def call(function, folder, questions, options, stop_file, told_file, pool):
+        asked.extend((q["key"], options) for q in questions)
+        return _told(
+            {
+                q["key"]: _answer(
+                    "A dog." if q["key"] == "base" else fake_generation.REFERENCES[0][0],
+                    live=None if q["key"] in ("base", "nearest") else True,
+                )
+                for q in questions
+            }
+        )
 
     monkeypatch.setattr(background, "call", call)
     handlers, tab = _inference(written)
@@ -96,44 +116,102 @@ def test_decoding_changes_alone_are_sent_and_the_right_answer_stands_beside(
     assert drawn["differences"]["visible"]
     assert drawn["runs"]["value"][-1] == "nearest"
     ticked = drawn["runs"]["value"]
-    steps = list(handlers.ask_all(ticked, PROMPT, {}, True, True, 8, 0.8, 0.95, 0, None, None))
+    steps = list(_ask(handlers, ticked, PROMPT, True, 8, 0.8, 0.95, 0, None))
     assert {who for who, _ in asked} == {"base", *ticked}
     assert all(options == {"do_sample": True, "max_new_tokens": 8} for _, options in asked)
     assert "Right answer" in steps[0][0]
     assert "0 of 4 answered" in steps[0][3]
-    panes, _, _, summary, answers, right = steps[-1]
+    panes, _, _, summary, answers, right = steps[-1][:6]
     assert panes.count("wb-pane ") == 5
     assert right == tuple(fake_generation.REFERENCES[0])
     assert answers[ticked[0]]["score"] == 1.0
     assert "3 of 4 answers are the same" in summary
     warned: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda words, **_: warned.append(words))
-    list(handlers.ask_all(ticked, PROMPT, {}, True, True, 0, 0.8, 0.95, 0, 0, None))
+    list(_ask(handlers, ticked, PROMPT, True, 0, 0.8, 0.95, 0, 0))
     assert "max_new_tokens" in warned[0]
 
 
-def test_stop_ends_the_answer_under_way_and_asks_nobody_else(written: Store, monkeypatch: pytest.MonkeyPatch):
+def test_stop_ends_the_answers_under_way_and_asks_nobody_else(
+    written: Store, monkeypatch: pytest.MonkeyPatch
+):
     handlers, _ = _inference(written)
     seen = []
 
-    def call(function, folder, who, run_id, text, options, stop_file, pool):
+    def call(function, folder, questions, options, stop_file, told_file, pool):
+        with open(told_file, "a") as file:
+            file.write(json.dumps({"key": questions[0]["key"], "text": "A d", "tokens": 2}) + "\n")
+        time.sleep(0.3)
         handlers.stop_asking(None)
-        from pathlib import Path
-
         seen.append(Path(stop_file))
         assert seen[0].exists()
-        return _answer("A do", ended=False, live=None)
+        return _told({questions[0]["key"]: _answer("A do", ended=False, live=None, finish="stopped")})
 
     monkeypatch.setattr(background, "call", call)
     run = written.runs()[0]
-    *_, (panes, button, stop, _, answers, _) = handlers.ask_all([run.id], PROMPT, {}, True, *DECODING, None)
-    assert len(seen) == 1
+    *before, (panes, button, stop, _, answers, *_) = _ask(handlers, [run.id], PROMPT, *DECODING)
+    assert any("writing" in step[0] and "A d<" in step[0] for step in before)
     assert not seen[0].exists()
     assert "Stopped by you" in panes
-    assert answers[run.id]["reason"] == inference_tab.NOT_ASKED
+    assert answers[run.id]["reason"] == NOT_ASKED
     assert button["interactive"]
     assert not stop["visible"]
     assert handlers.asking == {}
+
+
+def _answering(monkeypatch, texts):
+    asked = []
+
+    def call(function, folder, questions, options, stop_file, told_file, pool):
+        asked.append(questions)
+        return _told(
+            {q["key"]: _answer(texts(q), live=None if q["key"] == "base" else True) for q in questions}
+        )
+
+    monkeypatch.setattr(background, "call", call)
+    return asked
+
+
+def test_a_chat_goes_on_with_what_each_pane_said(written: Store, monkeypatch: pytest.MonkeyPatch):
+    handlers, _ = _inference(written)
+    asked = _answering(monkeypatch, lambda q: f"{q['key'][:4]} {len(q['messages'])}")
+    run = written.runs()[0]
+    *_, last = _ask(handlers, [run.id, "nearest"], PROMPT, *DECODING, mode="chat")
+    turns = last[6]
+    assert set(turns) == {"base", run.id}, "a reference knows no chat"
+    *_, last = _ask(handlers, [run.id], "And then?", *DECODING, mode="chat", turns=turns)
+    assert [m["content"] for m in asked[-1][1]["messages"]] == [PROMPT, f"{run.id[:4]} 1", "And then?"]
+    assert "And then?" in last[0]
+    assert last[4] == {}
+
+
+def test_a_blind_vote_hides_who_is_who_until_it_is_cast(written: Store, monkeypatch: pytest.MonkeyPatch):
+    with gr.Blocks():
+        context = page_context(written)
+        tab = inference_tab.build(context)
+    handlers = tab.refresh.__self__
+    _answering(
+        monkeypatch, lambda q: f"said by {q['key']}" if q["key"] == "base" else f"text {q['run_id'][:3]}"
+    )
+    ids = [run.id for run in written.runs()][:3]
+    *before, last = _ask(handlers, ids, PROMPT, *DECODING, hide=True)
+    assert all("wb-pane" not in step[0] for step in before)
+    html, blind, answers = last[0], last[7], last[4]
+    assert not any(run.label in html for run in written.runs())
+    assert last[3] == ""
+    assert sorted(blind.order) == sorted(["base", *ids])
+    cards = inference_cards._Handlers(context, handlers.ticked)
+    place = blind.order.index(ids[1])
+    done = cards.keep_vote(ids, answers, (), True, blind, "Ann", None, Click("vote", str(place)), None)
+    assert "your vote" in done[0]
+    assert "1 vote" in done[4]
+    (vote,) = votes.votes(written, written.runs()[0].spec.setting.id)
+    assert vote.best == ids[1]
+    assert vote.answers[ids[1]] == answers[ids[1]]["text"]
+    (again,) = {cards.keep_vote(ids, answers, (), True, None, "", None, Click("vote", "0"), None)[1] is None}
+    assert again is False
+    cards.take_vote_back(None, None)
+    assert votes.votes(written, vote.setting_id) == []
 
 
 def test_test_prompts_come_kind_by_kind_and_leave_conversations_out():

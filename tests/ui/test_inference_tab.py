@@ -1,5 +1,8 @@
 """The Inference tab: panes for base, runs and TF-IDF; a label only where there is one to trust."""
 
+import json
+import time
+
 import gradio as gr
 import pytest
 
@@ -8,6 +11,8 @@ from tests.ui.fake_store import Click
 from workbench import background
 from workbench.store import Store
 from workbench.ui import inference_tab
+from workbench.ui.explain_card import explain_html
+from workbench.ui.loaded_note import loaded_note
 from workbench.ui.panes import agreement, panes_for, panes_html
 from workbench.ui.prompts import Known, examples_of
 
@@ -32,12 +37,19 @@ def _answer(label="positive", share=0.8, **changes):
     } | changes  # fmt: skip
 
 
+def _told(answers):
+    return {"answers": answers, "contents": None}
+
+
 class Page:
     def __init__(self, store: Store) -> None:
         with gr.Blocks():
             self.context = fake_store.page_context(store)
             self.tab = inference_tab.build(self.context)
         self.handlers = self.tab.refresh.__self__
+
+    def ask(self, ticked, text, *, mode="one", hide=False, turns=None):
+        return self.handlers.ask_all(ticked, text, {}, True, mode, hide, turns or {}, *DECODING, None)
 
     def refresh(self, *, setting_id=None, drawn="", ticked=(), every=False) -> dict:
         values = self.tab.refresh(setting_id, drawn, list(ticked), every, None)
@@ -89,25 +101,31 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
     fake_store.fill(store, methods=("full", "prefix"), seeds=(0,))
     asked = []
 
-    def call(function, folder, who, run_id, text, options, stop_file, pool):
-        asked.append((function, who, text, pool))
+    def answer(who):
         if who == "base":
             return _answer(label=None, probabilities={}, ms=None, live=None, reason="It has no trained head.")
         if who != "tfidf" and store.run(who).spec.choice.method == "prefix":
             return _answer(label=None, probabilities={}, ms=None, live=False, reason="It changes nothing.")
         return _answer("positive" if who != "tfidf" else "negative")
 
+    def call(function, folder, questions, options, stop_file, told_file, pool):
+        asked.extend((function, q["key"], q["text"], pool) for q in questions)
+        with open(told_file, "a") as file:
+            file.write(json.dumps({"loading": questions[1]["key"]}) + "\n")
+        time.sleep(0.3)
+        return _told({q["key"]: answer(q["key"]) for q in questions})
+
     monkeypatch.setattr(background, "call", call)
     page = Page(store)
     ids = [run.id for run in store.runs()]
-    steps = list(page.handlers.ask_all([*ids, "tfidf"], "  good ", {}, True, *DECODING, None))
+    steps = list(page.ask([*ids, "tfidf"], "  good "))
     assert [who for _, who, _, _ in asked] == ["base", *ids, "tfidf"]
     assert {(f, text, pool) for f, _, text, pool in asked} == {
-        ("workbench.side_by_side:ask", "good", "inference")
+        ("workbench.side_by_side:ask_all", "good", "inference")
     }
-    assert steps[1][1]["value"] == "Asking Full fine-tuning"
+    assert steps[1][1]["value"] == "Loading Full fine-tuning"
     assert "wb-dim" in steps[1][0]
-    panes, button, stop, summary, answers, right = steps[-1]
+    panes, button, stop, summary, answers, right = steps[-1][:6]
     assert not stop["visible"]
     assert right == ("positive",)
     assert button["interactive"]
@@ -122,19 +140,16 @@ def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch:
     assert panes.count("</svg>wrong<") == 1
 
 
-def test_one_that_cannot_answer_leaves_the_others_theirs(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_a_background_that_fails_says_so_in_every_pane(store: Store, monkeypatch: pytest.MonkeyPatch):
     fake_store.fill(store, methods=("full",), seeds=(0,))
 
-    def call(function, folder, who, run_id, text, options, stop_file, pool):
-        if who == "tfidf":
-            raise ValueError("the rows are gone")
-        return _answer()
+    def call(*arguments, pool):
+        raise ValueError("the rows are gone")
 
     monkeypatch.setattr(background, "call", call)
-    asked = Page(store).handlers.ask_all([store.runs()[0].id, "tfidf"], "good", {}, True, *DECODING, None)
-    *_, (panes, *_) = asked
-    assert "the rows are gone" in panes
-    assert panes.count("wb-said") == 2
+    *_, (panes, *_) = Page(store).ask([store.runs()[0].id, "tfidf"], "good")
+    assert panes.count("the rows are gone") == 3
+    assert "wb-said" not in panes
 
 
 def test_bad_input_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch):
@@ -144,7 +159,7 @@ def test_bad_input_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch
     page = Page(store)
     run_id = store.runs()[0].id
     for ticked, text in (([run_id], "   "), ([run_id], "x" * 20_001), ([], "good"), (["nobody"], "good")):
-        list(page.handlers.ask_all(ticked, text, {}, True, *DECODING, None))
+        list(page.ask(ticked, text))
     assert [words.split(":")[0].split(";")[0] for words in warned] == [
         "The text is empty",
         "The text has 20,001 characters",
@@ -159,7 +174,7 @@ def test_another_visitors_run_gives_no_answer(store: Store, monkeypatch: pytest.
     monkeypatch.setattr(background, "call", lambda *_, **__: pytest.fail("asked"))
     warned: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda words, **_: warned.append(words))
-    list(Page(store).handlers.ask_all([store.runs()[0].id], "good", {}, True, *DECODING, None))
+    list(Page(store).ask([store.runs()[0].id], "good"))
     assert "There is no run" in warned[0]
 
 
@@ -187,3 +202,40 @@ def test_labels_and_reasons_stay_text(store: Store):
     html = str(panes_html(panes, answers))
     assert "<script" not in html
     assert html.count("&lt;script&gt;") >= 2
+
+
+def test_a_live_badge_says_what_was_measured(store: Store):
+    fake_store.fill(store, methods=("full",), seeds=(0,))
+    panes = panes_for(store.runs())
+    html = str(panes_html(panes, {panes[1].key: _answer(difference=4.2, off_difference=0.0)}))
+    assert "moves the logits by up to 4.2; with it off they are equal" in html
+
+
+def test_explanations_stand_side_by_side_and_stay_text(store: Store):
+    fake_store.fill(store, methods=("full", "lora"), seeds=(0,))
+    runs = store.runs()
+    found = [
+        {"run_id": runs[0].id, "label": "positive", "reason": None,
+         "tokens": [{"text": EVIL, "score": 0.75}, {"text": " dull", "score": -0.25}]},
+        {"run_id": runs[1].id, "label": None, "reason": "No gradient.", "tokens": []},
+    ]  # fmt: skip
+    html = str(explain_html(found, runs))
+    assert "<script" not in html
+    assert 'class="wb-for"' in html
+    assert 'class="wb-against"' in html
+    assert "dull -25%" in html
+    assert "No gradient." in html
+
+
+def test_what_is_loaded_is_said_once_a_base(store: Store):
+    runs = [{"run_id": "a", "bytes": 2**20, "kind": "adapter", "mixes": True}]
+    base = {"model": "embedded:fable-8m", "few_bits": False, "bytes": 32 * 2**20, "runs": runs}
+    words = str(
+        loaded_note(
+            {"bases": [base], "bytes": 33 * 2**20, "budget_bytes": 2**32, "device": "cpu"}, {"a": "LoRA"}
+        )
+    )
+    assert "fable-8m loaded once, 32.0\u00a0MiB, with 1 run, 1.0\u00a0MiB" in words or "loaded once" in words
+    assert "LoRA" in words
+    assert "shares batches" in words
+    assert str(loaded_note(None, {})) == ""

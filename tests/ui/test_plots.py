@@ -115,7 +115,7 @@ def test_the_scatter_has_whiskers_front_and_reference():
     ],
 )
 def test_log_ticks_are_few_and_round_in_their_unit(low: float, high: float, column: str, some: str):
-    ticks, texts = scatter_plot._log_ticks(low, high, metric(column))
+    ticks, texts = scatter_plot.log_ticks(low, high, metric(column))
     assert 2 <= len(ticks) <= 7
     assert all(low <= tick <= high for tick in ticks)
     assert some in texts

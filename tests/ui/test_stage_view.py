@@ -4,8 +4,10 @@ import math
 
 from tests.ui import fake_stages, fake_store
 from tests.ui.test_train_tab import Page
+from workbench import registry
 from workbench.curves import sampled_lines, training_lines
 from workbench.result import Result
+from workbench.ui.method_cards import drawer_card
 from workbench.ui.plots import curve_figure
 from workbench.ui.run_detail import detail_html
 from workbench.ui.stage_view import forms_table, stage_table
@@ -103,3 +105,14 @@ def test_forms_say_what_they_weigh_and_how_far_answers_move():
     html = str(forms_table(Result(forms=found)))
     for words in ("Adapter on the stored base", "4.13", "Folded in, widened", "0.002, at most 0.01", "90.0"):
         assert words in html
+
+
+def test_a_methods_card_tells_its_stages_and_their_parts_of_the_budget():
+    card = str(drawer_card(registry.method("rlhf")))
+    assert "<li>Supervised, 40% of the budget: learns to say the chosen answers.</li>" in card
+    assert card.count("<li>") == 3
+    assert "<li>Sampling: the base model answers the prompts itself.</li>" in str(
+        drawer_card(registry.method("upft"))
+    )
+    assert "Stages" not in str(drawer_card(registry.method("lora")))
+    assert "Stages" not in str(drawer_card(registry.method("orpo")))  # one stage is none

@@ -48,7 +48,7 @@ def make(arguments: argparse.Namespace) -> int:
 
 
 def _run(plan: Preset, arguments: argparse.Namespace, to: Path) -> atlas.Sheet:
-    from workbench.cli.work import _watch
+    from workbench.cli.work import watch
     from workbench.compare import comparison
     from workbench.runner import Runner
     from workbench.session import submit
@@ -59,7 +59,7 @@ def _run(plan: Preset, arguments: argparse.Namespace, to: Path) -> atlas.Sheet:
     try:
         submitted = submit(store, plan)
         say(f"{plan.name}: {len(submitted.run_ids)} runs queued")
-        _watch(runner, store, submitted.run_ids)
+        watch(runner, store, submitted.run_ids)
     finally:
         runner.stop()
     found = comparison(store, submitted.setting_id, run_ids=submitted.run_ids)

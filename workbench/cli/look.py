@@ -216,61 +216,6 @@ def _shown(key: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def infer(arguments: argparse.Namespace) -> int:
-    from workbench.inference import answer
-
-    if not arguments.text.strip():
-        raise ValueError("--text is empty: give the text that the runs shall judge")
-    store = Store(default_store())
-    chosen = [find_run(store, part.strip()) for part in arguments.runs.split(",") if part.strip()]
-    for run in chosen:
-        if run.state != "finished":
-            raise ValueError(f"run {run.id} is {run.state}: only finished runs can answer")
-    options = _task_options(chosen, dict(_pairs(arguments.option, "--option")))
-    answers = answer(store, [run.id for run in chosen], arguments.text, options=options)
-    if arguments.json:
-        print_json({"text": arguments.text, "options": options, "answers": answers})
-        return 0
-    labels = {run.id: f"{run.label} seed {run.spec.seed}" for run in chosen}
-    if any("text" in a for a in answers):
-        for a in answers:
-            print(
-                f"{labels.get(a['run_id'], 'base')}  {_told(a)}\n{a.get('text') or a.get('reason') or ''}\n"
-            )
-        return 0
-    print_table(
-        ["", "label", "probability", "ms", ""], [_answer_line(a, labels) for a in answers], right=(2, 3)
-    )
-    return 0
-
-
-def _task_options(runs: list[Run], given: dict[str, str]) -> dict[str, Any]:
-    """`--option max_new_tokens=20`, read as the task's options are."""
-    if not given or not runs:
-        return {}
-    known = registry.task(runs[0].spec.setting.task).options
-    values = known.from_text(given).to_dict()
-    return {name: values[name] for name in given}
-
-
-def _told(answer: dict[str, Any]) -> str:
-    if answer.get("tokens") is None:
-        return ""
-    end = "" if answer.get("ended") else ", cut at the limit"
-    return f"({answer['tokens']} tokens{end}, {answer['ms']:.0f} ms)"
-
-
-def _answer_line(answer: dict[str, Any], labels: dict[str, str]) -> list[Any]:
-    best = max(answer["probabilities"].values()) if answer.get("probabilities") else None
-    return [
-        labels.get(answer["run_id"], "base"),
-        answer.get("label"),
-        f"{best:.3f}" if best is not None else "",
-        f"{answer['ms']:.1f}" if answer.get("ms") is not None else "",
-        answer.get("reason") or "",
-    ]
-
-
 def doctor(arguments: argparse.Namespace) -> int:
     """1 when something that training needs is missing."""
     from workbench.doctor import findings

@@ -15,6 +15,7 @@ from workbench.cli import (
     estimate_table,
     export_command,
     hosted_command,
+    infer_command,
     inside_command,
     look,
     pretrain_command,
@@ -151,18 +152,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     compare_command.add(add)
     repeat_command.add(add)
-    infer = add("infer", look.infer, "one text through several finished runs and the base, side by side")
-    infer.add_argument("--runs", required=True, metavar="ID[,ID]")
-    infer.add_argument(
-        "--text", required=True, help="the text that is judged, or the prompt that is answered"
-    )
-    infer.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="K=V",
-        help="how a generated text is decoded: max_new_tokens=20, do_sample=true, decoding_seed=1 ...",
-    )
+    infer_command.add(add)
 
     pretrain_command.add(add)
     inside_command.add(add)

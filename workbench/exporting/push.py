@@ -81,6 +81,10 @@ def push(
         status = getattr(error.response, "status_code", "no")
         reason = _without(str(error).strip().splitlines()[0], token)
         raise ValueError(f"the Hub refused {sending.repo} (status {status}): {reason[:300]}") from None
+    except Exception as error:  # whatever its HTTP library raises on a line that is down
+        raise ValueError(
+            f"the Hub could not be reached ({type(error).__name__}): {_without(str(error), token)[:200]}"
+        ) from None
     return str(done.commit_url)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from workbench.pretraining.facts import REPORT, Facts, card, tokens_in_all
 
+OPTIMIZER_WORDS = {"adamw": "AdamW", "muon": "Muon (AdamW for embeddings, norms and biases)"}
+
 
 def readme(facts: Facts) -> str:
     """The model card."""
@@ -91,13 +93,15 @@ def _making(facts: Facts) -> str:
         of = f"Begun with {facts.start['taken']} of {facts.start['name']} (sha256 {facts.start['sha256'][:12]})"
         seen = f", trained on {facts.start['tokens']:,} tokens before" if facts.start["tokens"] else ""
         lines.append(f"{of}{seen}; {tokens_in_all(facts):,} tokens in all.")
+    if facts.config.positions == "sinusoidal":
+        lines.append("Position embeddings began as waves, and were trained like all else.")
     goal = "Next-token prediction"
     if facts.config.kind == "encoder":
         goal = f"Masked language modelling with {recipe.mask_share:.0%} of the tokens hidden"
     if is_chat(facts):
         goal = "Supervised fine-tuning on conversations, of which the replies alone are learnt"
     lines.append(
-        f"{goal}; AdamW at {recipe.learning_rate:g}, {recipe.warmup_share:.0%} of the budget as warm-up, a cosine down to"
+        f"{goal}; {OPTIMIZER_WORDS[recipe.optimizer]} at {recipe.learning_rate:g}, {recipe.warmup_share:.0%} of the budget as warm-up, a cosine down to"
         f" {recipe.final_share:.0%}, weight decay {recipe.weight_decay:g}, gradients clipped at {recipe.gradient_clip:g}."
         f" Every figure is in `{REPORT}`."
     )

@@ -335,5 +335,8 @@ def _imports(values: Mapping[str, str]) -> str:
 
 
 def _tidy(script: str) -> str:
-    """Lines that nothing was filled into go; those that were left empty on purpose stay, one at a time."""
-    return re.sub(r"\n{3,}", "\n\n", script).strip() + "\n"
+    """One empty line at a time; none between functions where the script would be too long with them."""
+    text = re.sub(r"\n{3,}", "\n\n", script).strip() + "\n"
+    if len(text.splitlines()) > LONGEST:
+        text = re.sub(r"\n\n(?=def |@torch)", "\n", text)
+    return text

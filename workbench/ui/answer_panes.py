@@ -59,6 +59,8 @@ def text_foot(answer: Answer) -> Markup:
         facts.append(("per token", format_milliseconds(ms / tokens)))
     if tokens is not None:
         facts.append(("length", f"{tokens:,}\u00a0tok"))
+    if (answer.get("batch") or 1) > 1:
+        facts.append(("at once", f"{answer['batch']}"))
     if answer.get("score") is not None:
         facts.append((in_sentence(answer["judged"]), in_words(answer["score"], answer["judged"])))
     if not facts:

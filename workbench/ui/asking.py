@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench import background, fitting, registry
+from workbench import background
 from workbench.spec import canonical_json
 from workbench.store import Store
+from workbench.ui.asking_fit import fit_as_found as fit_as_found
+from workbench.ui.asking_fit import known_fit as known_fit
+from workbench.ui.asking_fit import methods_that_fit as methods_that_fit
+from workbench.ui.remembered import forget as forget
+from workbench.ui.remembered import is_known, known, remember, remembered, stamp
 from workbench.uploads import PREFIX, located
 
-MOST_ANSWERS = 2000
 Choice = tuple[str, Mapping[str, Any]]
-_answers: OrderedDict[str, Any] = OrderedDict()
-_searches: dict[str, _Search] = {}
-_lock = threading.Lock()
 _counting = threading.Lock()
 
 
@@ -34,7 +32,7 @@ def look_at_data(
     """The doctor's report on a plan's data and the spec of what was prepared and kept (None where something blocks)."""
     key, arguments, upload = _data_question(store, data, model, max_length, owner)
     uploads = uploads_of(store, data, owner)
-    return _remembered(
+    return remembered(
         key,
         lambda: _call("look_at_data", str(store.folder), arguments, upload, model, max_length, uploads),
         anew=anew,
@@ -73,8 +71,7 @@ def is_data_known(
         key, _, _ = _data_question(store, data, model, max_length, owner)
     except ValueError:
         return False
-    with _lock:
-        return key in _answers
+    return is_known(key)
 
 
 def _data_question(
@@ -85,27 +82,29 @@ def _data_question(
     path = located(store, source, owner)
     upload = path if source.startswith(PREFIX) else None
     arguments = {k: v for k, v in data.items() if k not in ("title", "fingerprint", "labels", "rows")}
-    stamp = [_stamp(p) for p in (path, *(data.get("parts") or {}).values())]
+    stamp = [stamp(p) for p in (path, *(data.get("parts") or {}).values())]
     key = canonical_json(["data", str(store.folder), arguments, upload, stamp, model, max_length])
     return key, arguments, upload
 
 
 def find_rows(store: Store, fingerprint: str, words: str, model: str) -> dict[str, Any]:
     key = canonical_json(["rows", str(store.folder), fingerprint, words, model])
-    return _remembered(key, lambda: _call("find_rows", str(store.folder), fingerprint, words, model))
+    return remembered(key, lambda: _call("find_rows", str(store.folder), fingerprint, words, model))
 
 
 def look_at_model(
     store: Store, ref: str, owner: str | None, task: str, *, anew: bool = False
 ) -> dict[str, Any]:
-    key = canonical_json(["model", str(store.folder), ref, _stamp(ref), owner, task])
-    return _remembered(key, lambda: _call("look_at_model", ref, str(store.folder), owner, task), anew=anew)
+    key = canonical_json(["model", str(store.folder), ref, stamp(ref), owner, task])
+    return remembered(key, lambda: _call("look_at_model", ref, str(store.folder), owner, task), anew=anew)
 
 
 def known_model(store: Store, ref: str, owner: str | None, task: str) -> dict[str, Any] | None:
     """A model's facts if they were asked before."""
-    with _lock:
-        return _answers.get(canonical_json(["model", str(store.folder), ref, _stamp(ref), owner, task]))
+    found: dict[str, Any] | None = known(
+        canonical_json(["model", str(store.folder), ref, stamp(ref), owner, task])
+    )
+    return found
 
 
 def known_modules(store: Store, ref: str, owner: str | None, task: str) -> list[str]:
@@ -129,7 +128,7 @@ def check_task_options(
     store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str
 ) -> dict[str, Any]:
     """The task's options with what the model and the data say to them; ValueError where they don't go together."""
-    return _remembered(
+    return remembered(
         _options_key(store, fingerprint, task, options, model),
         lambda: background.call(
             "workbench.session:complete_options",
@@ -146,8 +145,7 @@ def check_task_options(
 
 def is_checked(store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str) -> bool:
     """Whether `check_task_options` would answer at once."""
-    with _lock:
-        return _options_key(store, fingerprint, task, options, model) in _answers
+    return is_known(_options_key(store, fingerprint, task, options, model))
 
 
 def first_batch(
@@ -163,87 +161,13 @@ def first_batch(
 ) -> dict[str, Any]:
     """The first batch of a run as the model sees it."""
     asked = [model, task, dict(options), fingerprint, list(labels), max_length, batch_size, seed]
-    key = canonical_json(["batch", str(store.folder), _stamp(model), asked])
-    return _remembered(
+    key = canonical_json(["batch", str(store.folder), stamp(model), asked])
+    return remembered(
         key,
         lambda: background.call(
             "workbench.first_batch:first_batch", str(store.folder), *asked, pool="estimate"
         ),
     )
-
-
-def methods_that_fit(store: Store, model: str, owner: str | None, task: str) -> dict[str, str | None]:
-    """Method -> None, or why not."""
-    key = _fit_key(store, model, owner, task)
-    return _remembered(key, lambda: fitting.methods_that_fit(store.folder, model, task, owner=owner)[0])
-
-
-def known_fit(store: Store, model: str, owner: str | None, task: str) -> dict[str, str | None] | None:
-    """The answer if there is one already: what a card can show without waiting."""
-    with _lock:
-        return _answers.get(_fit_key(store, model, owner, task))
-
-
-def fit_as_found(
-    store: Store, model: str, owner: str | None, task: str, first: Sequence[str] = ()
-) -> Iterator[dict[str, str | None]]:
-    """What is known of each method so far, again whenever there is more, until all is known; `first` are asked first.
-
-    One search serves all who wait for the same answer, and goes on when nobody does.
-    """
-    known = known_fit(store, model, owner, task)
-    if known is not None:
-        yield known
-        return
-    key = _fit_key(store, model, owner, task)
-    with _lock:
-        search = _searches.get(key)
-        if search is None:
-            search = _searches[key] = _Search()
-            names = list(dict.fromkeys([*(n for n in first if n in registry.methods()), *registry.methods()]))
-            asked = (key, search, names, str(store.folder), model, task, owner)
-            threading.Thread(target=_look_for_fit, args=asked, daemon=True).start()
-    seen = -1
-    while True:
-        with search.news:
-            while not search.ended and len(search.reasons) <= seen:
-                search.news.wait()
-            found, ended = dict(search.reasons), search.ended
-        seen = len(found)
-        if search.error is not None:
-            raise search.error
-        yield found
-        if ended:
-            return
-
-
-@dataclass
-class _Search:
-    """Answers as they come, and the condition that tells of them."""
-
-    reasons: dict[str, str | None] = field(default_factory=dict)
-    error: Exception | None = None
-    ended: bool = False
-    news: threading.Condition = field(default_factory=threading.Condition)
-
-
-def _look_for_fit(
-    key: str, search: _Search, names: list[str], folder: str, model: str, task: str, owner: str | None
-) -> None:
-    try:
-        for found in fitting.fit_as_found(folder, model, task, names, owner=owner):
-            with search.news:
-                search.reasons |= found
-                search.news.notify_all()
-        _remember(key, {name: search.reasons[name] for name in registry.methods()})
-    except Exception as error:  # said to everyone who waits for the answer
-        search.error = error
-    finally:
-        with _lock:
-            _searches.pop(key, None)
-        with search.news:
-            search.ended = True
-            search.news.notify_all()
 
 
 def count_choices(
@@ -252,74 +176,35 @@ def count_choices(
     """What each choice (method, all its options) would train; only those that were not asked before are counted."""
     keys = [_count_key(store, model, owner, choice, task, labels) for choice in choices]
     with _counting:  # whoever comes second finds what the first has counted
-        with _lock:
-            found = {key: _answers[key] for key in keys if key in _answers}
+        found = {key: answer for key in keys if (answer := known(key)) is not None}
         missing = {key: choice for key, choice in zip(keys, choices) if key not in found}
         if missing:
             asked = list(missing.values())
             rows = _call("count_choices", str(store.folder), owner, model, asked, task, labels)
             found |= dict(zip(missing, rows))
             for key in missing:
-                _remember(key, found[key])
+                remember(key, found[key])
     return [found[key] for key in keys]
 
 
 def known_count(
     store: Store, model: str, owner: str | None, choice: Choice, task: str, labels: int
 ) -> dict[str, Any] | None:
-    with _lock:
-        return _answers.get(_count_key(store, model, owner, choice, task, labels))
-
-
-def _fit_key(store: Store, model: str, owner: str | None, task: str) -> str:
-    return canonical_json(["fit", str(store.folder), model, _stamp(model), owner, task])
+    found: dict[str, Any] | None = known(_count_key(store, model, owner, choice, task, labels))
+    return found
 
 
 def _options_key(store: Store, fingerprint: str, task: str, options: Mapping[str, Any], model: str) -> str:
     return canonical_json(
-        ["options", str(store.folder), fingerprint, task, dict(options), model, _stamp(model)]
+        ["options", str(store.folder), fingerprint, task, dict(options), model, stamp(model)]
     )
 
 
 def _count_key(store: Store, model: str, owner: str | None, choice: Choice, task: str, labels: int) -> str:
     return canonical_json(
-        ["count", str(store.folder), model, _stamp(model), owner, list(choice), task, labels]
+        ["count", str(store.folder), model, stamp(model), owner, list(choice), task, labels]
     )
-
-
-def forget() -> None:
-    with _lock:
-        _answers.clear()
 
 
 def _call(function: str, *arguments: Any) -> Any:
     return background.call(f"workbench.preview:{function}", *arguments, pool="estimate")
-
-
-def _remembered(
-    key: str, ask: Callable[[], Any], *, anew: bool = False, worth: Callable[[Any], bool] = lambda _: True
-) -> Any:
-    with _lock:
-        if key in _answers and not anew:
-            _answers.move_to_end(key)
-            return _answers[key]
-    answer = ask()
-    if worth(answer):
-        _remember(key, answer)
-    return answer
-
-
-def _remember(key: str, answer: Any) -> None:
-    with _lock:
-        _answers[key] = answer
-        while len(_answers) > MOST_ANSWERS:
-            _answers.popitem(last=False)
-
-
-def _stamp(path: str) -> list[int] | None:
-    """Of a local file or folder: a changed one is looked at again."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return [found.st_mtime_ns, found.st_size]

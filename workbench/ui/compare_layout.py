@@ -8,12 +8,26 @@ import gradio as gr
 from markupsafe import Markup
 
 from workbench.compare import Comparison
-from workbench.ui import example_explorer, inside_panel, shown, study_view
+from workbench.ui import (
+    advice_card,
+    claims_card,
+    diff_card,
+    example_explorer,
+    export_panel,
+    inside_panel,
+    predicted_plot,
+    profile_plot,
+    published_card,
+    shown,
+    study_view,
+)
+from workbench.ui.advice_card import BY_FAMILY, BY_SCORE, BY_WEIGHTS
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.parts import button, empty_state, page_title
 from workbench.ui.table import sortable_table
 
 TABLE, GRID = "Measured", "Plain grid"
+NO_THIRD = "none"
 ACROSS = (
     ("memory", "peak_memory_bytes"),
     ("trained", "trainable_parameters"),
@@ -34,6 +48,7 @@ def draw() -> dict[str, Any]:
             p["csv"] = gr.DownloadButton("CSV", size="sm")
             p["json"] = gr.DownloadButton("JSON", size="sm")
             p["markdown"] = gr.DownloadButton("Markdown", size="sm")
+            p["report"] = gr.DownloadButton("Report", size="sm", variant="primary")
     with gr.Column(visible=False, elem_classes="wb-card wb-code") as p["code_box"]:
         with gr.Row(elem_classes="wb-card-head"):
             html_block(str(title("Repeat this comparison", "the commands, and the preset they read")))
@@ -46,11 +61,15 @@ def draw() -> dict[str, Any]:
     with gr.Column(visible=False, elem_classes="wb-compare") as p["body"]:
         with gr.Row(elem_classes="wb-compare-top"):
             p["verdicts"] = html_block("")
-            p["facts"] = html_block("")
+            advice_card.draw(p)
         _draw_table(p)
         with gr.Row(elem_classes="wb-compare-plots"):
             _draw_scatter(p)
             _draw_learning(p)
+            claims_card.draw(p)
+        with gr.Row(elem_classes="wb-compare-pair"):
+            profile_plot.draw(p)
+            predicted_plot.draw(p)
         study_view.draw(p)
         _draw_sizes(p)
         with gr.Column(elem_classes="wb-card wb-detail-card"):
@@ -62,6 +81,11 @@ def draw() -> dict[str, Any]:
             p["detail"] = html_block("")
         example_explorer.draw(p)
         inside_panel.draw(p)
+        export_panel.draw(p)
+        with gr.Row(elem_classes="wb-compare-pair"):
+            diff_card.draw(p)
+            p["facts"] = html_block("")
+        published_card.draw(p)
         with (
             gr.Column(elem_classes="wb-card wb-runs-card"),
             gr.Accordion("All runs of this setting", open=False, elem_classes="wb-as-table wb-runs"),
@@ -70,7 +94,14 @@ def draw() -> dict[str, Any]:
     return p
 
 
-_STATES = {"drawn": "", "every": False, "asked": "", "code_open": False, "columns_open": False}
+_STATES = {
+    "drawn": "",
+    "every": False,
+    "asked": "",
+    "code_open": False,
+    "columns_open": False,
+    "axes_open": False,
+}
 
 
 def _draw_table(p: dict[str, Any]) -> None:
@@ -81,6 +112,7 @@ def _draw_table(p: dict[str, Any]) -> None:
                 value="", label="Find a method", show_label=False, placeholder="Find a method", container=False,
                 max_lines=1, elem_classes="wb-find",
             )  # fmt: skip
+            p["order"] = segmented([BY_SCORE, BY_WEIGHTS, BY_FAMILY], BY_SCORE, label="Order of the rows")
             p["kind"] = segmented([TABLE, GRID], TABLE, label="Table as")
             p["choose_columns"] = gr.Button("Columns", size="sm")
         p["columns"] = gr.CheckboxGroup(
@@ -97,7 +129,11 @@ def _draw_scatter(p: dict[str, Any]) -> None:
     with gr.Column(elem_classes="wb-card"):
         with gr.Row(elem_classes="wb-card-head"):
             html_block(str(title("Score for its price", "line: nobody is better at both")))
-            p["across"] = segmented(ACROSS, "peak_memory_bytes", label="Price")
+            p["choose_axes"] = gr.Button("Axes", size="sm")
+        with gr.Row(visible=False, elem_classes="wb-axes") as p["axes"]:
+            p["across"] = gr.Dropdown(list(ACROSS), value="peak_memory_bytes", label="Across")
+            p["up"] = gr.Dropdown([], label="Up")
+            p["third"] = gr.Dropdown([], label="Third: size of the marks")
         p["scatter"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
         with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
             p["scatter_table"] = html_block("")
@@ -107,7 +143,7 @@ def _draw_learning(p: dict[str, Any]) -> None:
     with gr.Column(elem_classes="wb-card"):
         with gr.Row(elem_classes="wb-card-head"):
             html_block(str(title("Learning curves", "mean and 95 % band over seeds")))
-            p["x"] = segmented(["step", "time"], "step", label="Curves by")
+            p["x"] = segmented(["step", "time", "tokens"], "step", label="Curves by")
         p["learning"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
         with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
             p["learning_table"] = html_block("")

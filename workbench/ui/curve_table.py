@@ -49,7 +49,7 @@ def curve_table(runs: Sequence[Run], losses: Sequence[Line], scores: Sequence[Li
     return plain_table(("Run", "State", "Step", "Last loss", title), rows, "The curves in figures")
 
 
-def scatter_table(points: Sequence[Point], column: str, score: str) -> Markup:
+def scatter_table(points: Sequence[Point], column: str, score: str, third: str | None = None) -> Markup:
     rows = [
         (
             point.label,
@@ -58,11 +58,13 @@ def scatter_table(points: Sequence[Point], column: str, score: str) -> Markup:
             f"{plain_figure(point.low, score)} to {plain_figure(point.high, score)}"
             if point.low is not None
             else "",
+            *([in_words(point.third, third)] if third else []),
             "yes" if point.on_front else "",
         )
         for point in sorted(points, key=lambda point: -point.y)
     ]
-    heads = ("Method", metric(column).title, head_of(score), "95 % interval", "On the front")
+    more = [metric(third).title] if third else []
+    heads = ("Method", metric(column).title, head_of(score), "95 % interval", *more, "On the front")
     return plain_table(heads, rows, f"{metric(score).title} and {in_sentence(column)} of each method")
 
 

@@ -45,7 +45,7 @@ _lock = threading.Lock()
 
 def draw_needs(at: dict[str, Any]) -> None:
     """The panel's place: what is asked above, the answers below."""
-    with gr.Column(elem_classes="wb-card wb-needs-panel"):
+    with gr.Column(elem_id="needs", elem_classes="wb-card wb-needs-panel"):
         html_block(
             '<div class="wb-head"><h3>What the ticked methods will need</h3></div>'
             '<p class="wb-two">Told before any run, without loading a weight. Move what is below to ask \u201cwhat if\u201d:'

@@ -220,11 +220,12 @@ class _Handlers:
     def _counted(self, runs: Sequence[Run], owner: str | None) -> Updates:
         p = self.parts
         rated = feedback.ratings(self.context.store, runs[0].spec.setting.data.fingerprint, owner)
-        count = len(feedback.rows(rated))
-        words = f"Use {count} pair{'s' * (count != 1)} as data set"
+        rows = feedback.rows(rated)
+        words = f"Use {len(rows)} pair{'s' * (len(rows) != 1)} as data set"
+        enough = len({row["prompt"] for row in rows}) >= feedback.LEAST_PROMPTS
         return {
             p["fb_state"]: str(feedback_view.counts(rated, feedback_view.names(runs))),
-            p["fb_use"]: gr.update(visible=count > 0, value=words),
+            p["fb_use"]: gr.update(visible=bool(rows), value=words, interactive=enough),
             p["fb_undo"]: gr.update(visible=bool(rated)),
         }
 

@@ -96,6 +96,10 @@ def counts(rated: Sequence[Rating], known: Names) -> Markup:
     words = f"{len(rated):,} rated: {chosen:,} with a better answer" + (
         f", {ties:,} alike, which data leave out" if ties else ""
     )
+    if len({row["prompt"] for row in feedback.rows(rated)}) < feedback.LEAST_PROMPTS:
+        words += (
+            f". A data set needs {feedback.LEAST_PROMPTS} different prompts at least; a few dozen teach more"
+        )
     found = sorted(feedback.tally(rated).items(), key=lambda pair: -(pair[1].share or 0.0))
     lines = Markup("").join(_won(name_of(who, known), record) for who, record in found)
     table = Markup('<div class="wb-feedback-won">{}</div>').format(lines) if lines else ""

@@ -156,6 +156,8 @@ class _Visit:
             raise _Refused(400, "the request is no JSON document") from None
         if isinstance(value, dict):
             self._check_session(value.get("session_hash"))
+            if isinstance(number := value.get("fn_index"), int) and number < 0:
+                raise _Refused(400, "there is no such handler")
         if any(not self.visitors.belongings.has(path, self.owner) for path in paths_in(value)):
             raise _Refused(403, "a file in this request is not one that this visitor uploaded or was shown")
         return _replayed(body, receive)

@@ -26,6 +26,10 @@ MODES = {
 NO_FINISHED = (
     "No run has finished yet. Answers come from trained runs: queue some, or wait for those on Train."
 )
+VOTE_HELP = (
+    "Ask with blind vote ticked: the answers come without names and in a drawn order, and you choose the best. Votes rank"
+    " the runs of this setting and are kept with it."
+)
 FILE_HELP = (
     "One prompt to a line, or CSV, TSV or JSON Lines with a column prompt or text. All ticked runs and the base answer all"
     " of them; runs that can share a batch answer together. The table is kept with the setting."
@@ -117,6 +121,7 @@ def _draw_below(p: dict[str, Any]) -> None:
             p["explain"] = gr.Button("Explain", size="sm")
         p["explained"] = html_block("")
     with gr.Column(visible=False, elem_classes="wb-card wb-vote-card") as p["vote_card"]:
+        html_block(f'<div class="wb-vote-head"><h3>Blind vote</h3><p class="wb-note">{VOTE_HELP}</p></div>')
         p["reader"] = gr.Textbox(
             label="Reader", info="A name or initials, where several people vote here.", max_length=40,
             elem_classes="wb-reader",

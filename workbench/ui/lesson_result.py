@@ -19,11 +19,13 @@ from workbench.verdicts import MINUS
 _RULING: Mapping[str, parts.frame.BadgeKind] = {"supported": "ok", "refuted": "fail", "cannot_tell": "busy"}
 
 
-def result_html(lesson: Lesson, found: Outcome, predicted: int, language: str) -> Markup:
-    """Prediction and outcome in one place; the rows are those that have finished so far."""
+def result_html(
+    lesson: Lesson, found: Outcome, predicted: int, language: str, *, active: bool = False
+) -> Markup:
+    """Prediction and outcome in one place; the rows are those that have finished so far. `active`: more are under way."""
     words, text = lessons.words(language), lessons.text(lesson.id, language)
     if found.happened is None:
-        head = parts.notice("busy", words["partly"] if _has_rows(found) else words["nothing_told"])
+        head = parts.notice("busy", words["partly" if active else "nothing_told"])
     else:
         right = found.happened == predicted
         head = parts.notice("ok" if right else "busy", words["came_true" if right else "came_otherwise"])

@@ -143,7 +143,7 @@ def _progress(now: Shown) -> Markup:
     counted = words["progress"].format(done=state.done, all=state.total)
     left = parts.format_time_left(state.seconds_left).removesuffix(" left")
     tail = words["paused"] if now.paused else words["left"].format(time=left) if left else ""
-    mine = any(run.state in ACTIVE_STATES for run in now.runs) and not now.class_runs
+    mine = _is_active(now.runs) and not now.class_runs
     return Markup(
         '<div class="wb-learn-progress" aria-live="polite">{}<span>{}</span><span class="wb-muted">{}</span>{}</div>'
     ).format(
@@ -154,6 +154,10 @@ def _progress(now: Shown) -> Markup:
     )
 
 
+def _is_active(runs: Sequence[Run]) -> bool:
+    return any(run.state in ACTIVE_STATES for run in runs)
+
+
 def _result(now: Shown) -> Markup:
     """Only for who has committed: what one expected before looking is what one learns from."""
     words, text = lessons.words(now.language), lessons.text(now.lesson.id, now.language)
@@ -162,7 +166,7 @@ def _result(now: Shown) -> Markup:
         body = Markup('<p class="wb-two">{}</p>').format(words["no_runs" if not now.runs else "commit_first"])
         return _card(words["result"], body, 3)
     whose = Markup('<p class="wb-note">{}</p>').format(words["class_runs" if now.class_runs else "own_runs"])
-    body = parts.join(whose, result_html(now.lesson, now.outcome, predicted, now.language))
+    body = parts.join(whose, result_html(now.lesson, now.outcome, predicted, now.language, active=_is_active(now.runs)))
     if now.outcome.happened is not None:
         verdict = Markup('<h3 class="wb-lesson-sub">{}</h3>{}{}').format(
             words["verdict"],

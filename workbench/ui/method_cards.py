@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from workbench import registry
+from workbench import registry, stage_progress
 from workbench.families import FAMILIES
-from workbench.method import Method, card_parts
+from workbench.method import Context, Method, card_parts
 from workbench.options import Options
 from workbench.presets import choice_label
 from workbench.sources import ModelCard
@@ -191,10 +191,29 @@ def drawer_card(method: Method) -> Markup:
     rows = Markup("").join(
         Markup("<dt>{}</dt><dd>{}</dd>").format(name, _first_capital(text)) for name, text in lines
     )
+    rows += _stages(method)
     paper = Markup(
         '<dt>Paper</dt><dd><a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a></dd>'
     ).format(method.paper)
     return Markup('<dl class="wb-method-card">{}{}</dl>').format(rows, paper if method.paper else "")
+
+
+def _stages(method: Method) -> Markup:
+    """What is trained one after the other, with the defaults; nothing where that is one thing."""
+    outline = stage_progress.outline(method, method.options(), Context(task=method.tasks[0]))
+    if len(outline) < 2:
+        return Markup("")
+    # Of sampling nobody knows beforehand how long it takes.
+    known = method.make_rows is None
+    lines = Markup("").join(
+        Markup("<li>{}{}: {}</li>").format(
+            part.title,
+            f", {part.share:.0%} of the budget" if known else "",
+            part.sentence[:1].lower() + part.sentence[1:],
+        )
+        for part in outline
+    )
+    return Markup("<dt>Stages</dt><dd><ol>{}</ol></dd>").format(lines)
 
 
 def _first_capital(text: str) -> str:

@@ -57,7 +57,7 @@ class Heard:
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     loading: str = ""
     contents: Mapping[str, Any] | None = None
-    news: bool = True
+    news: bool = False
 
     @property
     def done(self) -> int:

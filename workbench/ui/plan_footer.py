@@ -33,8 +33,15 @@ def plan_footer(plan: Plan, counts: Counts, reasons: Reasons | None = None) -> M
         Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in facts
     )
     return Markup(
-        '<div class="wb-plan-line"><dl class="wb-plan-facts">{}</dl><span class="wb-space"></span>{}</div>'
-    ).format(rows, _save_button(plan))
+        '<div class="wb-plan-line"><dl class="wb-plan-facts">{}</dl><span class="wb-space"></span>{}{}</div>'
+    ).format(rows, _needs_link(plan), _save_button(plan))
+
+
+def _needs_link(plan: Plan) -> Markup:
+    """To the panel under the methods, which is a long way down."""
+    if not plan["choices"]:
+        return Markup("")
+    return Markup('<a class="wb-button wb-button-secondary" href="#needs">What they need</a>')
 
 
 def _save_button(plan: Plan) -> Markup:

@@ -49,9 +49,8 @@ def _known(row: Mapping[str, Any]) -> tuple[str, Known]:
         return row["text"], Known((row["label"],), row["label"])
     if "prompt" not in row or row.get("messages"):
         return "", Known(())
-    return row["prompt"], Known(
-        tuple(text_scores.references(row)), str(row.get("kind", "")), row.get("answer")
-    )
+    right = (row["chosen"],) if "chosen" in row else tuple(text_scores.references(row))
+    return row["prompt"], Known(right, str(row.get("kind", "")), row.get("answer"))
 
 
 def examples_of(rows: Mapping[str, Known], *, texts: bool = False, count: int = EXAMPLES) -> list[str]:

@@ -75,9 +75,13 @@ def running_cards(
 
 def _running_card(run: Run, doing: Doing | None = None) -> Markup:
     family = family_of(run.spec.choice.method)
-    left = format_time_left(run.seconds_left)
+    staged = doing is not None and bool(doing.parts)
+    seconds = doing.stage_seconds_left if doing is not None and staged else run.seconds_left
+    left = format_time_left(seconds)
     when = (
-        Markup("<b>{}</b> <span class='wb-unit'>left</span>").format(left.removesuffix(" left"))
+        Markup("<b>{}</b> <span class='wb-unit'>{}</span>").format(
+            left.removesuffix(" left"), "left in this stage" if staged else "left"
+        )
         if left
         else ""
     )
@@ -88,7 +92,7 @@ def _running_card(run: Run, doing: Doing | None = None) -> Markup:
     spoken = f"{run.label} seed {run.spec.seed}: {step}"
     drawn = (
         stage_bar(doing.parts, family, spoken)
-        if doing is not None and doing.parts
+        if doing is not None and staged
         else progress_bar(share, family, label=spoken)
     )
     pace = f"{_rows_per_second(run):.0f} samples/s" if _rows_per_second(run) else ""

@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from workbench.curves import family_of
 from workbench.metric import metric
+from workbench.repeat import Repeated
 from workbench.result import Result, Run
 from workbench.ui.curve_table import plain_table
-from workbench.ui.parts import format_count, format_milliseconds, format_score, term
+from workbench.ui.parts import badge, button, format_count, format_milliseconds, format_score, term
 from workbench.ui.shown import head_of, in_sentence, in_words, judged_by, plain_figure, writes_text
 from workbench.ui.stage_view import forms_table, stage_table
 
@@ -19,13 +20,27 @@ MOST_MIXED_UP = 10
 MOST_KINDS = 30
 
 
-def detail_html(run: Run | None) -> Markup:
+def detail_html(run: Run | None, repeated: Repeated | None = None) -> Markup:
     """The tables of the run's task; a sentence where there is nothing to show."""
     if run is None or run.result is None:
         return Markup('<p class="wb-two">Label by label or kind by kind: here once a run has finished.</p>')
     parts = _written(run, run.result) if writes_text(run.spec.setting) else _labelled(run, run.result)
     parts += [stage_table(run.result, family_of(run.spec.choice.method)), forms_table(run.result)]
-    return Markup('<div class="wb-detail">{}{}</div>').format(Markup("").join(parts), _notes(run.result))
+    return Markup('<div class="wb-detail">{}{}{}</div>').format(
+        Markup("").join(parts), _notes(run.result), _repeat(run, repeated)
+    )
+
+
+def _repeat(run: Run, repeated: Repeated | None) -> Markup:
+    """The button that trains it again; of a run that was such a repetition, how it went."""
+    said = badge("ok" if repeated.same else "warn", repeated.sentence) if repeated else ""
+    return Markup('<div class="wb-detail-wide wb-row">{}{}</div>').format(
+        button("Repeat this run", "repeat", run.id),
+        said or Markup('<span class="wb-note">{}</span>').format(REPEAT),
+    )
+
+
+REPEAT = "Trains it again from its record and compares every prediction."
 
 
 def _labelled(run: Run, result: Result) -> list[Markup]:

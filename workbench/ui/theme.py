@@ -166,9 +166,11 @@ def page_file(name: str) -> Path:
 
 
 def css() -> str:
-    """All style sheets, tokens and page first, and the families' dark colours for plots drawn with the light ones."""
+    """All style sheets but the report's, tokens and page first, and the families' dark colours for plots drawn with the
+    light ones."""
     folder = page_file("tokens.css").parent
-    files = sorted(folder.glob("*.css"), key=lambda p: (p.name != "tokens.css", p.name != "page.css", p.name))
+    sheets_of_page = (file for file in folder.glob("*.css") if file.name != "report.css")
+    files = sorted(sheets_of_page, key=lambda p: (p.name != "tokens.css", p.name != "page.css", p.name))
     sheets = [file.read_text(encoding="utf-8") for file in files]
     return "\n".join([*sheets, *(_plot_rules(family) for family in FAMILIES)])
 

@@ -88,7 +88,7 @@ def ranking_card(ranking: Ranking, runs: Sequence[Run]) -> Markup:
                 f"strength {one.strength:.2f}, between {one.low:.2f} and {one.high:.2f}",
             ),
             one.wins,
-            f"of {one.shown} votes",
+            f"of {_many(one.shown, 'vote')}",
         )
         for one in ranking.strengths
     )
