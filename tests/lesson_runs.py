@@ -29,7 +29,12 @@ def setting_of(lesson_id: str, size: int | None = None) -> Setting:
     )
     options = task.options.from_dict(preset.task_options).to_dict()
     return Setting(
-        spec, preset.model, task=preset.task, task_version=task.version, task_options=options, **preset.setting
+        spec,
+        preset.model,
+        task=preset.task,
+        task_version=task.version,
+        task_options=options,
+        **preset.setting,
     )
 
 
@@ -59,7 +64,8 @@ def _finish(store: Store, run_id: str, accuracy: float, seed: int, columns) -> N
     folder = store.run_folder(run_id)
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
-        json.dumps({"label": "positive", "predicted": "negative" if i in wrong else "positive"}) for i in range(ROWS)
+        json.dumps({"label": "positive", "predicted": "negative" if i in wrong else "positive"})
+        for i in range(ROWS)
     ]
     (folder / "outcomes.jsonl").write_text("\n".join(lines))
     metrics = {"accuracy": 1 - len(wrong) / ROWS}

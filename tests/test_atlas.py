@@ -14,7 +14,13 @@ from workbench.spec import RunSpec
 
 @pytest.fixture
 def made(store):
-    finish(store, "lesson-3", [0.7, 0.8, None, 0.6, 0.9], peak_memory_bytes=(1, 2, 3, 4, 5), latency_ratio=(1, 2, 3, 4, 5))
+    finish(
+        store,
+        "lesson-3",
+        [0.7, 0.8, None, 0.6, 0.9],
+        peak_memory_bytes=(1, 2, 3, 4, 5),
+        latency_ratio=(1, 2, 3, 4, 5),
+    )
     return sheet(lesson("lesson-3").preset, comparison(store), {"xlora": "It needs a Llama."})
 
 

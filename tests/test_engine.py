@@ -5,7 +5,7 @@ import torch
 
 from tests.served import add_run, served
 from workbench import evaluate, models, registry, saving
-from workbench.asking import Ask, classify, prove
+from workbench.asking import Ask, classify, prove, waves
 from workbench.engine import Engine
 from workbench.engine_bases import base_key
 from workbench.engine_tensors import checksum, unique_bytes
@@ -138,6 +138,20 @@ def test_the_budget_lets_go_of_what_was_not_asked_for_the_longest_time(many):
     assert first[0]["label"]
     assert second[0]["label"]
     assert list(tiny._runs) == [many.ids[5]]
+
+
+def test_more_than_fits_at_once_is_asked_in_waves(many):
+    ids = [many.ids[4], many.ids[0], many.ids[5], many.ids[1]]
+    asks = [Ask(run_id, TEXT) for run_id in ids]
+    roomy = Engine(many.store, device="cpu")
+    wanted = classify(roomy, asks)
+    tight = Engine(many.store, device="cpu", budget_bytes=roomy.bytes - 40_000)
+    assert len(list(waves(tight, asks))) > 1
+    found = classify(tight, asks)
+    assert [a["probabilities"] for a in found] == [
+        pytest.approx(a["probabilities"], abs=1e-6) for a in wanted
+    ]
+    assert not tight.is_over_budget
 
 
 def test_adapters_that_are_let_go_leave_the_others_as_they_are(many):

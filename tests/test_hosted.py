@@ -96,15 +96,15 @@ def test_a_small_plan_is_taken():
 
 
 def test_each_size_of_a_learning_curve_counts():
-    hosted.check_plan(preset(), prepared(), hosted.Limits(), settings=6)
-    with pytest.raises(ValueError, match="this would be 14"):
-        hosted.check_plan(preset(), prepared(), hosted.Limits(), settings=7)
+    hosted.check_plan(preset(), prepared(), hosted.Limits(), settings=8)
+    with pytest.raises(ValueError, match="this would be 18"):
+        hosted.check_plan(preset(), prepared(), hosted.Limits(), settings=9)
 
 
 @pytest.mark.parametrize(
     ("changes", "rows", "active", "sentence"),
     [
-        ({"seeds": list(range(7))}, 100, 0, "takes 12 runs"),
+        ({"seeds": list(range(9))}, 100, 0, "takes 16 runs"),
         ({}, 100, 11, "11 of yours are not done yet"),
         ({}, 100, 3, "takes 4 runs of a visitor at a time; this would be 2, and 3 of yours"),
         (
@@ -132,6 +132,12 @@ def test_each_size_of_a_learning_curve_counts():
 def test_what_is_too_much_is_refused_in_words(changes, rows, active, sentence):
     with pytest.raises(ValueError, match=sentence):
         hosted.check_plan(preset(**changes), prepared(rows), hosted.Limits(), active=active)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "workshop"])
+def test_the_first_comparisons_fit_into_a_visitors_limits(name):
+    one = presets.load(name)
+    hosted.check_plan(one, prepared(1600), hosted.Limits())
 
 
 def test_the_limits_are_said_in_words_with_their_own_figures():

@@ -84,7 +84,8 @@ def test_the_lowest_accuracy_with_the_paired_verdict(store):
 
 
 @pytest.mark.parametrize(
-    ("scores", "happened"), [((0.5, 0.65, 0.75, 0.8), 2), ((0.5, 0.5, 0.5, 0.6), 4), ((0.8, 0.5, 0.9, 0.9), 0)]
+    ("scores", "happened"),
+    [((0.5, 0.65, 0.75, 0.8), 2), ((0.5, 0.5, 0.5, 0.6), 4), ((0.8, 0.5, 0.9, 0.9), 0)],
 )
 def test_the_first_size_above_the_reference(store, references, scores, happened):
     for size, score in zip(lesson("lesson-4").preset.data["subsets"], scores):
@@ -118,4 +119,15 @@ def test_what_somebody_adds_to_the_setting_is_not_counted(store):
     finish(store, "lesson-2", (0.7, 0.8, 0.8, 0.8))
     store.add([RunSpec(setting_of("lesson-2"), MethodChoice("full").choice(), 0)])
     preset = lesson("lesson-2").preset
+    assert len(runs_of(store, preset, None)) == preset.runs
+
+
+@pytest.mark.parametrize("lesson_id", ["lesson-1", "lesson-4", "lesson-6"])
+def test_what_a_preset_really_queues_is_found_again(store, lesson_id):
+    from workbench.presets import plan
+    from workbench.session import prepare_data
+
+    preset = lesson(lesson_id).preset
+    for prepared in prepare_data(store, preset):
+        store.add(plan(preset, prepared))
     assert len(runs_of(store, preset, None)) == preset.runs

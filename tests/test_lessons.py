@@ -131,7 +131,11 @@ def test_a_lesson_is_read_with_all_its_parts():
         ("## Reading {#look}", "## Reading", "a lesson needs 'look'"),
         ("{#look}", "{#lock}", "unknown section(s) lock (did you mean look?)"),
         ("- four\n", "", "3 choices to predict from, its runs make 4"),
-        ("- [x] yes\n- [ ] perhaps\n> Because.", "- [ ] yes\n- [ ] perhaps\n> Because.", "one of them marked [x]"),
+        (
+            "- [x] yes\n- [ ] perhaps\n> Because.",
+            "- [ ] yes\n- [ ] perhaps\n> Because.",
+            "one of them marked [x]",
+        ),
         ("> Because.\n\n## More", "\n## More", "a reason after >"),
     ],
 )

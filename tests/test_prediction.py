@@ -20,11 +20,13 @@ def tiny(tmp_path_factory):
     return save_tiny("qwen2", tmp_path_factory.mktemp("model"))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_predicted_memory_is_what_training_takes(tiny, precision):
+@pytest.mark.parametrize(
+    ("precision", "methods"), [("float32", ["full", "lora", "prompt"]), ("bfloat16", ["lora"])]
+)
+def test_predicted_memory_is_what_training_takes(tiny, precision, methods):
     setting = tiny_spec(tiny, precision=precision).setting
-    tried = list(try_methods(setting, tiny_prepared(), ["full", "lora", "ia3", "prompt"], steps=0))
-    assert [one.reason for one in tried] == [""] * 4
+    tried = list(try_methods(setting, tiny_prepared(), methods, steps=0))
+    assert not any(one.reason for one in tried)
     for one in tried:
         assert one.predicted_bytes == pytest.approx(one.measured_bytes, rel=0.03), one.method
     judged = judge(tried, START)

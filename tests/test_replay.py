@@ -39,7 +39,11 @@ def test_a_recording_names_no_machine_path_or_owner(store, runs):
 def test_only_finished_runs_of_one_setting_are_recorded(store, runs):
     other = store.runs(ids=finish(store, "lesson-3", [0.7] * 5, seeds=[0], latency_ratio=(1, 2, 3, 4, 5)))
     broken = store.runs(ids=finish(store, "lesson-2", (None, 0.7, 0.7, 0.7), seeds=[1]))
-    for chosen, sentence in (([*runs, *other], "several"), (broken, "only finished"), ([], "at least one run")):
+    for chosen, sentence in (
+        ([*runs, *other], "several"),
+        (broken, "only finished"),
+        ([], "at least one run"),
+    ):
         with pytest.raises(ValueError, match=sentence):
             record(store, chosen, "rank")
     with pytest.raises(ValueError, match="lower-case"):

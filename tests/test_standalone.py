@@ -16,8 +16,9 @@ from tests.training import tiny_folder, tiny_prepared, tiny_spec
 from workbench import registry
 from workbench.spec import Budget, Setting
 from workbench.standalone import claims
+from workbench.standalone.filling import LONGEST
 from workbench.standalone.method_code import selection
-from workbench.standalone.script import LONGEST, code_of, notebook, write_code
+from workbench.standalone.script import code_of, notebook, write_code
 from workbench.store import Store
 
 

@@ -203,4 +203,5 @@ def _simplicity(row: Row) -> float:
     if known is None:
         return -20.0
     beside = 0 if known.mergeable or known.family in ("whole", "selected") else 5
-    return -float(len(known.options.facts()) + beside)
+    plain = [fact for fact in known.options.facts() if not fact.advanced]
+    return -float(len(plain) + beside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -29,19 +30,27 @@ __all__ = ["Answer", "Ask", "Piece", "classify", "prove", "stream", "write"]
 def classify(engine: Engine, asks: Sequence[Ask], *, alone: bool = False, proof: bool = True) -> list[Answer]:
     """A label for each text with the probabilities of all. `alone` asks one after the other, so that `ms` is what one
     answer takes; else as many as can be in one batch."""
+    answers: dict[int, Answer] = {}
     with engine.lock:
-        answers, questions = _ready(engine, asks, proof)
-        groups = [[q] for q in questions] if alone else list(batches(questions))
-        for batch in groups:
-            begun = time.perf_counter()
-            shares = torch.softmax(group_logits(batch), dim=-1).tolist()
-            ms = (time.perf_counter() - begun) * 1000
-            for question, row in zip(batch, shares):
-                labels = question.live.labels
-                best = max(range(len(row)), key=row.__getitem__)
-                values = {"label": labels[best], "probabilities": dict(zip(labels, row)), "ms": ms}
-                answers[question.place] = said(question, values | {"batch": len(batch)})
-    return [answer for answer in answers if answer is not None]
+        for wave in waves(engine, asks):
+            silent, questions = _ready(engine, asks, wave, proof)
+            answers |= silent
+            for batch in [[q] for q in questions] if alone else batches(questions):
+                answers |= _labelled(batch)
+    return [answers[place] for place in range(len(asks))]
+
+
+def _labelled(batch: Sequence[Question]) -> dict[int, Answer]:
+    begun = time.perf_counter()
+    shares = torch.softmax(group_logits(batch), dim=-1).tolist()
+    ms = (time.perf_counter() - begun) * 1000
+    found = {}
+    for question, row in zip(batch, shares):
+        labels = question.live.labels
+        best = max(range(len(row)), key=row.__getitem__)
+        values = {"label": labels[best], "probabilities": dict(zip(labels, row)), "ms": ms}
+        found[question.place] = said(question, values | {"batch": len(batch)})
+    return found
 
 
 def stream(
@@ -53,11 +62,30 @@ def stream(
 ) -> Iterator[Piece]:
     """What the models write, piece by piece, all of them at once: see `Piece`. `stopped(place)` ends one answer."""
     with engine.lock:
-        answers, questions = _ready(engine, asks, proof)
-        for place, answer in enumerate(answers):
-            if answer is not None:
+        for wave in waves(engine, asks):
+            silent, questions = _ready(engine, asks, wave, proof)
+            for place, answer in silent.items():
                 yield Piece(place, "", None, 0, True, answer["reason"], answer)
-        yield from stream_questions(questions, stopped or (lambda place: False))
+            yield from stream_questions(questions, stopped or (lambda place: False))
+
+
+def waves(engine: Engine, asks: Sequence[Ask]) -> Iterator[list[int]]:
+    """Places of the questions whose models fit into the budget together; nearly always that is all of them at once."""
+    wave: list[int] = []
+    for place, ask in enumerate(asks):
+        if not ask.base and not engine.has(ask.run_id):
+            keep = [asks[i].run_id for i in wave]
+            with contextlib.suppress(
+                OSError, ValueError, RuntimeError
+            ):  # said by `prepare`, which tries again
+                engine.resident(ask.run_id, keep=keep)
+            if wave and engine.is_over_budget:
+                engine.unload([ask.run_id])
+                yield wave
+                wave = []
+        wave.append(place)
+    if wave:
+        yield wave
 
 
 def write(
@@ -116,23 +144,25 @@ def _on(question: Question, model: object) -> Question:
     return replace(question, live=replace(question.live, model=model), group="bare")
 
 
-def _ready(engine: Engine, asks: Sequence[Ask], proof: bool) -> tuple[list[Answer | None], list[Question]]:
+def _ready(
+    engine: Engine, asks: Sequence[Ask], places: Sequence[int], proof: bool
+) -> tuple[dict[int, Answer], list[Question]]:
     """The answers that are known to be none, by place, and the questions that are to be asked."""
-    answers: list[Answer | None] = [None] * len(asks)
-    questions = []
-    for place, one in enumerate(prepare(engine, asks)):
+    answers: dict[int, Answer] = {}
+    questions: dict[int, Question] = {}
+    for place, one in zip(places, prepare(engine, [asks[i] for i in places], places)):
         if isinstance(one, Question):
-            questions.append(one)
+            questions[place] = one
         else:
             answers[place] = one
     if proof:
-        for place, found in proofs(engine, [q for q in questions if not q.silent]).items():
-            question = next(q for q in questions if q.place == place)
-            question.proof = found
-            question.silent = why_not_shown(found, question.what)
-    for question in [q for q in questions if q.silent]:
-        answers[question.place] = silenced(question)
-    return answers, [q for q in questions if not q.silent]
+        for place, found in proofs(engine, [q for q in questions.values() if not q.silent]).items():
+            questions[place].proof = found
+            questions[place].silent = why_not_shown(found, questions[place].what)
+    for place, question in list(questions.items()):
+        if question.silent:
+            answers[place] = silenced(questions.pop(place))
+    return answers, list(questions.values())
 
 
 def why_not_shown(proof: Proof, what: str) -> str:

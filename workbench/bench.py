@@ -19,7 +19,7 @@ from workbench.method import Context, Method
 from workbench.models import load_config, model_from_config, quiet, resolve
 from workbench.options import Options
 from workbench.parameters import count_parameters
-from workbench.published import BATCH_SIZE, MODEL, PublishedRun, method_of, options_of
+from workbench.published import BATCH_SIZE, KNOWN, MODEL, PublishedRun, method_of, options_of
 from workbench.training_step import mark_loss
 
 # The one number that was fitted to these runs: how many tokens their longest batch has, which nobody published. Rows had
@@ -70,7 +70,7 @@ def hold(runs: Sequence[PublishedRun]) -> Iterator[Held]:
         if not run.wide_adapter:
             for parameter in model.parameters():
                 parameter.data = parameter.data.to(torch.bfloat16)
-        memory, reason = None, ""
+        memory, reason = None, KNOWN.get(run.experiment, "")
         try:
             with quiet():
                 memory = follow(model, _their_step(run, method, options)).memory

@@ -87,7 +87,11 @@ def columns(
     step = training.step
     found = cost(step)
     row: dict[str, Any] = {"adapter_bytes": found.adapter_bytes, "memory_reason": found.reason or None}
-    if found.memory is None:
+    if method.stages is not None and found.memory is not None:
+        row["memory_reason"] = (
+            f"{method.title} trains in stages, whose steps differ: only its weights are told before"
+        )
+    if found.memory is None or method.stages is not None:
         return row | dict.fromkeys(("memory", "flops", "step_seconds", "step_basis", "fits"))
     on_gpu = found if step.device == "cuda" else cost(replace(step, device="cuda", precision="bfloat16"))
     prices = (

@@ -19,7 +19,7 @@ from workbench import deployed_record, evaluate, measure, models, saving
 from workbench.compare import judged_by
 from workbench.data import load_prepared
 from workbench.environment import environment
-from workbench.exporting import forms, loading, pruned, whole
+from workbench.exporting import forms, loading, whole
 from workbench.exporting.opened import Opened, open_run
 from workbench.exporting.write import _note, live_of, with_task_ids, write_form
 from workbench.lease import Lease, LeaseTimeout
@@ -42,7 +42,7 @@ def measure_forms(
     run: Run,
     names: Sequence[str] | None = None,
     *,
-    share: float = pruned.SHARE,
+    share: float = forms.PRUNED_SHARE,
     progress: Progress = lambda words, share: None,
     seconds: float = SECONDS,
 ) -> Document:
@@ -216,8 +216,3 @@ def _said(outcome: Mapping[str, Any]) -> Any:
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0][:300] if text else type(error).__name__
-
-
-def table(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows for the command line."""
-    return deployed_record.table(document)

@@ -40,6 +40,7 @@ def opened(store: Store) -> Iterator[sqlite3.Connection]:
     path = Path(store.folder) / FILE
     with explained(path), contextlib.closing(connect(path)) as db:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone():
+            db.execute("PRAGMA journal_mode = WAL")
             with transaction(db):
                 for statement in _TABLES:
                     db.execute(statement)

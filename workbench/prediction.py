@@ -163,6 +163,8 @@ class Prediction:
             "predicted_trainable_parameters": self.cost.counts.trainable if self.cost else None,
             "predicted_peak_memory_bytes": self.peak_memory_bytes,
             "predicted_seconds": self.seconds,
+            "predicted_reason": self.reason or None,
+            "prediction_basis": self.basis or None,
         }
 
 
@@ -191,6 +193,10 @@ def predict(
             "cache": cache,
         }
         cost = step_cost(plan.source, plan.method, plan.options, longest, **known)
+        if plan.method.stages is not None:
+            # Its stages read pairs, keep models beside the one that is trained, or write answers: other steps than this.
+            told = f"{plan.method.title} trains in stages: only its weights are told before"
+            return Prediction(replace(cost, memory=None, reason=told), reason=told)
         if cost.memory is None:
             return Prediction(cost, reason=cost.reason)
         work = step_cost(plan.source, plan.method, plan.options, usual, **known).counted

@@ -19,6 +19,11 @@ BATCH_SIZE = 4
 NOT_OFFERED = {
     "lora/llama-3.2-3B-rank14-target-mlp-bdlora": "block-diagonal LoRA, a way to lay LoRA out over several devices",
 }
+# What is known of runs that come out off: said beside the figure.
+KNOWN = {
+    "lora/llama-3.2-3B-rank32-lorafa": "between its steps the published run held one more copy of the frozen factors than"
+    " their weights, so it computed gradients for them after all, and kept the layers' inputs for that",
+}
 
 
 @dataclass(frozen=True)

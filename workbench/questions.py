@@ -68,11 +68,14 @@ class Question:
         return "text" if "text" in self.task.silence else "label"
 
 
-def prepare(engine: Engine, asks: Sequence[Ask]) -> list[Question | Answer]:
-    """Each question with its model loaded, or the answer that says why it can't be. The engine's lock is held."""
+def prepare(
+    engine: Engine, asks: Sequence[Ask], places: Sequence[int] | None = None
+) -> list[Question | Answer]:
+    """Each question with its model loaded, or the answer that says why it can't be. The engine's lock is held. `places`
+    are their numbers among all that is asked."""
     keep = [ask.run_id for ask in asks]
     found: list[Question | Answer] = []
-    for place, ask in enumerate(asks):
+    for place, ask in zip(places or range(len(asks)), asks):
         run = engine.store.run(ask.run_id)
         _check(ask, run)
         try:

@@ -121,7 +121,9 @@ def machine_words(run: Run) -> str:
 def versions(run: Run) -> dict[str, str]:
     """Library versions as the run noted them."""
     libraries = run.result.environment.get("libraries", {}) if run.result else {}
-    return {name: str(libraries[name]) for name in ("torch", "transformers", "peft", "trl") if name in libraries}
+    return {
+        name: str(libraries[name]) for name in ("torch", "transformers", "peft", "trl") if name in libraries
+    }
 
 
 @functools.cache

@@ -167,7 +167,10 @@ def participants(store: Store) -> list[Participant]:
 
 
 def seen(store: Store, owner: str | None, lesson: str | None = None) -> None:
-    """Note that a participant is there, and the lesson that they have opened."""
+    """Note that a participant is there, and the lesson that they have opened; written at most every few seconds."""
+    me = participant(store, owner)
+    if me is None or (lesson in (None, me.lesson) and time.time() - me.seen_at < HERE_SECONDS / 4):
+        return
     with _opened(store) as db, transaction(db):
         db.execute(
             "UPDATE participants SET seen_at = ?, lesson = COALESCE(?, lesson) WHERE code = ? AND owner = ?",

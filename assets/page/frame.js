@@ -36,6 +36,8 @@
     if (event.target.closest("[data-reload]")) location.reload();
     const toggle = event.target.closest("[data-toggle]");
     if (toggle) document.querySelector(toggle.dataset.toggle)?.classList.toggle("wb-shown");
+    const place = event.target.closest("[data-scroll]");
+    if (place) document.querySelector(place.dataset.scroll)?.scrollIntoView({ block: "start" });
   });
   // What a button carries becomes a file here: nothing is written on the server.
   document.addEventListener("click", (event) => {

@@ -4,7 +4,7 @@ const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 let film = null, now = 0, playing = false, last = 0, frame = 0;
 
 const one = (selector) => element.querySelector(selector);
-const number = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toPrecision(3));
+const number = (value) => (value === 0 ? "0" : Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toPrecision(3));
 
 function range(name) {
   const values = film.runs.flatMap((run) => run[name].map((point) => point[1]));

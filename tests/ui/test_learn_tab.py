@@ -28,7 +28,9 @@ def wiring(store, monkeypatch):
     import gradio as gr
 
     queued = []
-    monkeypatch.setattr(learn_tab, "queue", lambda context, preset, owner, key: queued.append((preset.name, owner, key)))
+    monkeypatch.setattr(
+        learn_tab, "queue", lambda context, preset, owner, key: queued.append((preset.name, owner, key))
+    )
     with gr.Blocks():
         context = page_context(store)
         tab = learn_tab.build(context)
@@ -93,7 +95,9 @@ def test_one_who_cannot_be_told_apart_is_said_so(store):
     finish(store, "lesson-7", (0.80, 0.80, 0.79, 0.80, 0.79))
     html = str(lesson_html(shown(store, "lesson-7", Progress(0, True), None, "en", replay=False)))
     assert "Cannot tell" in html
-    assert "无法判断" in str(lesson_html(shown(store, "lesson-7", Progress(0, True), None, "zh", replay=False)))
+    assert "无法判断" in str(
+        lesson_html(shown(store, "lesson-7", Progress(0, True), None, "zh", replay=False))
+    )
 
 
 def test_failed_runs_are_said_with_their_reason_and_leave_the_question_open(store):

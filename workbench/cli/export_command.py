@@ -34,8 +34,8 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     export.add_argument(
         "--share",
         type=float,
-        default=0.3,
-        help="with --as pruned: share of weights set to zero (default: 0.3)",
+        default=forms.PRUNED_SHARE,
+        help=f"with --as pruned: share of weights set to zero (default: {forms.PRUNED_SHARE})",
     )
     export.add_argument(
         "--license", default="", help="the licence of the weights, as the Hub names it, such as apache-2.0"
@@ -154,7 +154,8 @@ def _tell(found: dict[str, Any]) -> None:
 
 
 def _score(store: Store, run: Run, arguments: argparse.Namespace) -> int:
-    from workbench.deployed import measure_forms, table
+    from workbench.deployed import measure_forms
+    from workbench.deployed_record import table
 
     chosen = [arguments.form] if arguments.form else None
     found = measure_forms(

@@ -19,7 +19,9 @@ TRAINED = "trained"
 TENSORS, PEFT_CONFIG = "trained.safetensors", "adapter_config.json"
 # What a result consists of.
 PEFT, WEIGHTS, PARTS, ROUNDED = "peft", "weights", "parts", "rounded"
-# Tuners of PEFT that are no change of weights: nothing of them can be folded in.
+PRUNED_SHARE = 0.3
+"""A third of the weights or less can mostly go without training again; half and more can not."""
+# Tuners of PEFT that serve several tasks, and must be told which.
 TASK_IDS = ("POLY", "MULTITASK_PROMPT_TUNING")
 
 
@@ -105,13 +107,19 @@ def offer(store: Store, run: Run, wanted: Form) -> Offer:
     trained = store.run_folder(run.id) / TRAINED
     if not trained.is_dir():
         return Offer(wanted, "This run's trained weights are gone from its folder: retry the run.")
-    title = run.label
+    title = _title(run)
     made = made_of(trained)
     if not wanted.whole:
         return Offer(wanted, _no_adapter(made, title), _adapter_note(trained, made, run))
     if reason := _no_whole_model(trained, made, title):
         return Offer(wanted, reason)
     return Offer(wanted, no_onnx() if wanted.name == "onnx" else None)
+
+
+def _title(run: Run) -> str:
+    """The label that was given, or else the method's own title."""
+    method = registry.methods().get(run.spec.choice.method)
+    return run.spec.choice.label or (method.title if method else run.spec.choice.method)
 
 
 def made_of(trained: Path) -> str:

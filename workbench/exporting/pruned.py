@@ -8,9 +8,7 @@ from typing import Any
 import torch
 
 from workbench.architecture import linear_modules
-
-SHARE = 0.3
-"""A third of the weights or less can mostly go without training again; half and more can not."""
+from workbench.exporting.forms import PRUNED_SHARE
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Pruned:
         return self.zeros / self.weights if self.weights else 0.0
 
 
-def prune(model: Any, share: float = SHARE) -> Pruned:
+def prune(model: Any, share: float = PRUNED_SHARE) -> Pruned:
     """Prune `model` in place. ValueError where `share` is none."""
     if not 0 < share < 1:
         raise ValueError(f"the share of weights to prune lies between 0 and 1, not {share!r}")

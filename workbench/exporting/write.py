@@ -37,18 +37,13 @@ class Exported:
         return {"folder": str(self.folder), "bytes": self.bytes, **self.note}
 
 
-def exports_folder(store: Store, run_id: str) -> Path:
-    """Where the page keeps a run's exports: in the run's own folder, so that they go with it."""
-    return store.run_folder(run_id) / "exports"
-
-
 def export(
     store: Store,
     run: Run,
     form_name: str,
     to: Path,
     *,
-    share: float = pruned.SHARE,
+    share: float = forms.PRUNED_SHARE,
     license: str = "",
     progress: Progress = lambda words, share: None,
 ) -> Exported:
@@ -84,7 +79,7 @@ def export(
     return Exported(to, saving.trained_bytes(to), note)
 
 
-def write_form(one: Opened, form: str, folder: Path, *, share: float = pruned.SHARE) -> dict[str, Any]:
+def write_form(one: Opened, form: str, folder: Path, *, share: float = forms.PRUNED_SHARE) -> dict[str, Any]:
     """The weights of that form. What is worth noting of them comes back."""
     folder.mkdir(parents=True, exist_ok=True)
     if form == "adapter":

@@ -46,6 +46,7 @@ def page_state(store: Store, started: str, since: float, *troubles: str | None) 
     except Exception as error:
         counts, waiting_owners, paused, said = {}, 0, False, [str(error)]
     free = shutil.disk_usage(store.folder).free
+    is_bad = bool(said) or free < LITTLE_DISK
     if said and is_hosted():
         # What the sentences say of paths and errors is for the server's log, not for visitors.
         said = ["The queue has a problem: runs may wait longer than usual. What is finished is safe."]
@@ -54,7 +55,7 @@ def page_state(store: Store, started: str, since: float, *troubles: str | None) 
     if paused:
         said.append("The queue is paused: runs that wait start when it goes on.")
     return State(
-        status="trouble" if said and (free < LITTLE_DISK or any(troubles)) else "ok",
+        status="trouble" if is_bad else "ok",
         started=started,
         version=__version__,
         hosted=is_hosted(),

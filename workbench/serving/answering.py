@@ -73,7 +73,7 @@ class Answering:
         if not texts:
             raise Refused("input is empty: give a text or a list of texts", param="input")
         found = wishes(model, texts, (), self.backend.count, self.limits)
-        tickets = [self.batcher.submit(Asked(model.id, wish.text), classifies=True) for wish in found]
+        tickets = self._submit([Asked(model.id, wish.text) for wish in found], classifies=True)
         answers = [await _answer(ticket) for ticket in tickets]
         tokens = sum(wish.prompt_tokens for wish in found)
         self.metrics.add("tokens_total", tokens, model=model.id, kind="prompt")
@@ -105,7 +105,7 @@ class Answering:
             Asked(model.id, wish.text, wish.messages, fitting(options, wish, model, asked=asked), stop)
             for wish in found
         ]
-        tickets = [self.batcher.submit(ask, classifies=False) for ask in asks]
+        tickets = self._submit(asks, classifies=False)
         head = {
             "id": f"{shape.prefix}-{secrets.token_hex(12)}",
             "created": int(time.time()),
@@ -131,6 +131,17 @@ class Answering:
         return JSONResponse(
             {**head, "object": shape.name, "choices": choices, "usage": _usage(prompt_tokens, written)}
         )
+
+    def _submit(self, asks: Sequence[Asked], *, classifies: bool) -> list[Ticket]:
+        """All of a request's questions or none: where the queue has no room for the last, the first are taken back."""
+        tickets: list[Ticket] = []
+        try:
+            for ask in asks:
+                tickets.append(self.batcher.submit(ask, classifies=classifies))
+        except BaseException:
+            _cancel(tickets)
+            raise
+        return tickets
 
     async def _events(
         self,

@@ -20,12 +20,11 @@ from workbench.exporting.card import model_words
 from workbench.exporting.opened import Opened, open_run
 from workbench.result import Run
 from workbench.standalone import claims
+from workbench.standalone.filling import HERE, autocast, filled, patience, pieces_of, step, tidy
 from workbench.standalone.method_code import method_lines
 from workbench.store import Store
 
-HERE = Path(__file__).parent
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
-LONGEST = 120
 SCHEDULES = {
     "linear": "1 - rest",
     "cosine": "0.5 * (1 + math.cos(math.pi * rest))",
@@ -78,8 +77,8 @@ def code_of(store: Store, run: Run) -> Code:
     prepared = load_prepared(store.data_folder(run.spec.setting.data.fingerprint))
     tokenizer = one.tokenizer()
     values, rows = (_classification if one.is_classifier else _generation)(one, run, prepared, tokenizer)
-    script = _filled((HERE / "common.txt").read_text(encoding="utf-8"), _shared(one, run, prepared) | values)
-    return Code(_tidy(script), rows, _order(one, run, prepared, tokenizer), whole.brings_base(one))
+    script = filled((HERE / "common.txt").read_text(encoding="utf-8"), _shared(one, run, prepared) | values)
+    return Code(tidy(script), rows, _order(one, run, prepared, tokenizer), whole.brings_base(one))
 
 
 def _order(one: Opened, run: Run, prepared: Prepared, tokenizer: Any) -> list[list[int]]:
@@ -165,11 +164,9 @@ def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
         "FUSED": ", fused=True" if setting.optimizer == "adamw_torch_fused" else "",
         "AUTO": one.task.model_class,
         "METHOD_CODE": "\n".join(code),
-        **_step(
-            setting.gradient_accumulation, smoothed=not one.is_classifier and setting.label_smoothing > 0
-        ),
-        **_patience(setting.early_stopping),
-        **_autocast(precision == "bfloat16", plain_kernel),
+        **step(setting.gradient_accumulation, smoothed=not one.is_classifier and setting.label_smoothing > 0),
+        **patience(setting.early_stopping),
+        **autocast(precision == "bfloat16", plain_kernel),
         "IMPORTS": "\x00".join(
             [
                 *imports,
@@ -180,50 +177,10 @@ def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
     }
 
 
-def _step(accumulation: int, *, smoothed: bool) -> dict[str, str]:
-    """One step's loss: the mean over all of it, however many batches it has."""
-    more = ", SMOOTHING" if smoothed else ""
-    if accumulation == 1:
-        lines = ("batch = next(loader)", f"(loss_sum(*batch{more}) / (batch[2] != -100).sum()).backward()")
-    else:
-        lines = (
-            f"group = [next(loader) for _ in range({accumulation})]",
-            "count = sum(int((wanted != -100).sum()) for _, _, wanted in group)",
-            "for batch in group:",
-            f"    (loss_sum(*batch{more}) / count).backward()",
-        )
-    return {"STEP": "\n".join(f"    {line}" for line in lines)}
-
-
-def _patience(patience: int | None) -> dict[str, str]:
-    """The lines that stop early; none where that was not asked for."""
-    if patience is None:
-        return dict.fromkeys(("WAITED_NAME", "WAITED_START", "WAITED_COUNT", "WAITED_END"), "")
-    return {
-        "WAITED_NAME": ", waited",
-        "WAITED_START": ", 0",
-        "WAITED_COUNT": "        waited = 0 if best is None or now <<BETTER>> best else waited + 1",
-        "WAITED_END": f"        if waited >= {patience}:\n            break",
-    }
-
-
-def _autocast(is_on: bool, plain_kernel: bool) -> dict[str, str]:
-    """Where it was trained in bfloat16, the line that computes so."""
-    if not is_on:
-        return {"AUTOCAST_LINE": "", "GENERATE_AUTOCAST": "", "INDENT": ""}
-    line = "with torch.autocast(DEVICE, torch.bfloat16)"
-    kernel = ", sdpa_kernel(SDPBackend.MATH)" if plain_kernel else ""
-    return {
-        "AUTOCAST_LINE": f"    {line}{kernel}:",
-        "GENERATE_AUTOCAST": f"        {line}{kernel}:",
-        "INDENT": "    ",
-    }
-
-
 def _classification(
     one: Opened, run: Run, prepared: Prepared, tokenizer: Any
 ) -> tuple[dict[str, str], Mapping[str, list[dict[str, Any]]]]:
-    parts = _parts("classification")
+    parts = pieces_of("classification")
     rows = {
         part: [{"text": row["text"], "label": row["label"]} for row in found]
         for part, found in prepared.rows.items()
@@ -243,7 +200,7 @@ def _generation(
 ) -> tuple[dict[str, str], Mapping[str, list[dict[str, Any]]]]:
     options = one.task.options.from_dict(run.spec.setting.task_options)
     told: Any = options
-    parts, judged = _parts("generation"), judged_by(run.spec.setting)
+    parts, judged = pieces_of("generation"), judged_by(run.spec.setting)
     chat = told.template == templates.CHAT
     begin = [] if chat or tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     ends = templates.end_ids(told.template, tokenizer)
@@ -265,7 +222,7 @@ def _generation(
     }
     return {
         "ENCODE": parts["ENCODE"],
-        "JUDGE": _filled(parts["JUDGE"], {"SCORE_FUNCTION": parts[judged]}),
+        "JUDGE": filled(parts["JUDGE"], {"SCORE_FUNCTION": parts[judged]}),
         "BETTER": "<",
         "NUMBERS": "\n".join(numbers),
         "LABEL_ARGUMENTS": "",
@@ -292,51 +249,3 @@ def _laid_out(template: str, tokenizer: Any, row: Mapping[str, Any]) -> dict[str
 
 def _shapes(one: Opened) -> Any:
     return models.load_model(one.source, one.task, one.labels, meta=True, store=one.store)
-
-
-def _parts(task: str) -> dict[str, str]:
-    """The pieces of a task's file by their names."""
-    text = (HERE / f"{task}.txt").read_text(encoding="utf-8")
-    names = re.findall(r"^# == (\w+)$", text, flags=re.M)
-    pieces = re.split(r"^# == \w+$", text, flags=re.M)[1:]
-    return {name: piece.strip("\n") for name, piece in zip(names, pieces)}
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for _ in range(2):  # what is filled in may hold places of its own
-        for name, value in values.items():
-            if not value and name != "IMPORTS":  # a line of its own goes with it
-                text = re.sub(rf"^<<{name}>>\n", "", text, flags=re.M)
-            text = text.replace(f"<<{name}>>", _imports(values) if name == "IMPORTS" else value)
-    return text
-
-
-def _imports(values: Mapping[str, str]) -> str:
-    """Sorted as a reader expects them: the standard library, then the rest."""
-    own = [line for line in (values["IMPORTS"] + "\x00" + values.get("EXTRA", "")).split("\x00") if line]
-    classes = ", ".join(sorted(["AutoTokenizer", *values["CLASSES"].split(", ")])) + ", set_seed"
-    plain = {"import json", "import math", *(x for x in own if x == "import re")}
-    standard = sorted(plain) + [x for x in own if x.startswith(("from decimal", "from collections"))]
-    others = [x for x in own if x not in standard]
-    return "\n".join(
-        [
-            *standard,
-            "",
-            "import torch",
-            *sorted(
-                [
-                    *others,
-                    f"from transformers import {classes}",
-                    "from transformers.trainer_pt_utils import get_parameter_names",
-                ]
-            ),
-        ]
-    )
-
-
-def _tidy(script: str) -> str:
-    """One empty line at a time; none between functions where the script would be too long with them."""
-    text = re.sub(r"\n{3,}", "\n\n", script).strip() + "\n"
-    if len(text.splitlines()) > LONGEST:
-        text = re.sub(r"\n\n(?=def |@torch)", "\n", text)
-    return text

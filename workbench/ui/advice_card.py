@@ -13,7 +13,7 @@ from workbench.compare import Comparison
 from workbench.ui import shown
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors, setting_of
 from workbench.ui.controls import html_block
-from workbench.ui.parts import marker
+from workbench.ui.parts import marker, term
 from workbench.ui.shown import in_sentence
 
 WEIGHTS = tuple(f"weight_{name}" for name in ASPECTS)
@@ -25,9 +25,9 @@ def draw(p: dict[str, Any]) -> None:
     with gr.Column(elem_classes="wb-card wb-matters"):
         html_block('<div class="wb-head"><h2>What matters to me</h2></div>')
         for name, part in zip(ASPECTS, WEIGHTS):
-            p[part] = gr.Slider(
-                0, MOST, value=USUAL[name], step=1, label=name, info=ASPECTS[name], elem_classes="wb-weight"
-            )
+            p[part] = gr.Slider(0, MOST, value=USUAL[name], step=1, label=name, elem_classes="wb-weight")
+        words = Markup("; ").join(term(name, help) for name, help in ASPECTS.items())
+        html_block(str(Markup('<p class="wb-note">0 does not count. What they mean: {}.</p>').format(words)))
         p["advice"] = html_block("")
 
 
@@ -69,12 +69,11 @@ def advice_html(found: Comparison, advice: Advice) -> Markup:
     said = Markup(" ").join(_piece(piece, places, labels) for piece in advice.pieces)
     return Markup(
         '<div class="wb-advice"><h3>{}{}</h3><p class="wb-two wb-small">{}</p>'
-        '<p class="wb-note">Ordered by {}; the table keeps every column. Row numbers are places by {}.</p></div>'
+        '<p class="wb-note">From these weights over the rows’ own figures. Row numbers are places by {}.</p></div>'
     ).format(
         marker(advice.family, 12) if advice.row else "",
         advice.headline.rstrip(".") + ".",
         said,
-        "these weights over the rows' own figures",
         in_sentence(found.metric),
     )
 

@@ -82,8 +82,8 @@ def _data_question(
     path = located(store, source, owner)
     upload = path if source.startswith(PREFIX) else None
     arguments = {k: v for k, v in data.items() if k not in ("title", "fingerprint", "labels", "rows")}
-    stamp = [stamp(p) for p in (path, *(data.get("parts") or {}).values())]
-    key = canonical_json(["data", str(store.folder), arguments, upload, stamp, model, max_length])
+    stamps = [stamp(p) for p in (path, *(data.get("parts") or {}).values())]
+    key = canonical_json(["data", str(store.folder), arguments, upload, stamps, model, max_length])
     return key, arguments, upload
 
 

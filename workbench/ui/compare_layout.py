@@ -67,9 +67,7 @@ def draw() -> dict[str, Any]:
             _draw_scatter(p)
             _draw_learning(p)
             claims_card.draw(p)
-        with gr.Row(elem_classes="wb-compare-pair"):
-            profile_plot.draw(p)
-            predicted_plot.draw(p)
+        profile_plot.draw(p)
         study_view.draw(p)
         _draw_sizes(p)
         with gr.Column(elem_classes="wb-card wb-detail-card"):
@@ -83,8 +81,9 @@ def draw() -> dict[str, Any]:
         inside_panel.draw(p)
         export_panel.draw(p)
         with gr.Row(elem_classes="wb-compare-pair"):
-            diff_card.draw(p)
+            predicted_plot.draw(p)
             p["facts"] = html_block("")
+        diff_card.draw(p)
         published_card.draw(p)
         with (
             gr.Column(elem_classes="wb-card wb-runs-card"),

@@ -9,13 +9,15 @@ import gradio as gr
 from markupsafe import Markup
 
 from workbench.config_diff import Diff, diff
+from workbench.metric import COLUMNS
 from workbench.result import Run
 from workbench.ui import shown
 from workbench.ui.context import QUIET, PageContext, owner_of, run_of, say_errors, setting_of
 from workbench.ui.controls import html_block
-from workbench.ui.shown import place_of
+from workbench.ui.shown import in_words, place_of
 
 LONGEST = 120
+MEASURED = {column.name for column in COLUMNS}
 
 
 def draw(p: dict[str, Any]) -> None:
@@ -89,7 +91,7 @@ def _table(found: Diff, first: str, second: str) -> Markup:
                 group
             )
         body += Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>').format(
-            one.name, _value(one.first), _value(one.second)
+            one.name, _value(one.name, one.first), _value(one.name, one.second)
         )
     return Markup(
         '<div class="wb-scroll"><table class="wb-plain wb-diff"><caption class="wb-hidden">Fields that differ</caption>'
@@ -98,9 +100,14 @@ def _table(found: Diff, first: str, second: str) -> Markup:
     ).format(first, second, body, found.same)
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
+    """A measured figure as the table writes it, everything else as it is."""
     if value is None:
         return "–"
+    if name in MEASURED and isinstance(value, int | float):
+        return in_words(value, name)
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value))
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 

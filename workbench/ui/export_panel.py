@@ -23,7 +23,6 @@ from workbench.ui.parts import empty_state, format_bytes, notice, progress_bar
 
 NONE_FINISHED = "Nothing to take home yet: here once a run has finished."
 POLL_SECONDS = 0.4
-SHARE = 0.3
 _threads = ThreadPoolExecutor(4, thread_name_prefix="export")
 _FACES = (
     "words",
@@ -201,7 +200,7 @@ class _Handlers:
     ) -> Iterator[tuple[Any, ...]]:
         """Write the form, load it back, pack it; the line says how far that is."""
         run, form = self._run(run_id, request), forms.form(event.key)
-        work = self._ask("make", run, form.name, str(fresh_folder()), SHARE, "")
+        work = self._ask("make", run, form.name, str(fresh_folder()), forms.PRUNED_SHARE, "")
         try:
             for words, share in self._waiting(work, run):
                 yield self._forms(run, (form.name, words, share)), gr.update(visible=False), gr.skip()
@@ -216,7 +215,7 @@ class _Handlers:
     @say_errors
     def score_forms(self, run_id: str | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         run = self._run(run_id, request)
-        work = self._ask("score", run, SHARE)
+        work = self._ask("score", run, forms.PRUNED_SHARE)
         try:
             for words, share in self._waiting(work, run):
                 bar = progress_bar(share if share and share < 1 else None, label=words)

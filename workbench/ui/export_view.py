@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
@@ -13,6 +13,7 @@ from workbench.exporting.push import Sending
 from workbench.ui.curve_table import plain_table
 from workbench.ui.parts import badge, button, format_bytes, progress_bar, term
 
+Busy = tuple[str, str, float | None]
 WORDS = (
     (
         "adapter",
@@ -28,14 +29,17 @@ WORDS = (
 def forms_html(
     offers: Sequence[Offer],
     made: Mapping[str, Mapping[str, Any]],
-    busy: tuple[str, str, float | None] | None = None,
+    busy: Busy | None = None,
 ) -> Markup:
     """A line for each form; `busy` is (form, words, share) of the one that is being made."""
-    lines = Markup("").join(_line(offer, made.get(offer.form.name), busy) for offer in offers)
+    first = next((offer for offer in offers if not offer.reason), None)
+    lines = Markup("").join(
+        _line(one, made.get(one.form.name), busy, is_first=one is first) for one in offers
+    )
     return Markup('<ul class="wb-forms">{}</ul>').format(lines)
 
 
-def _line(offer: Offer, made: Mapping[str, Any] | None, busy: tuple[str, str, float | None] | None) -> Markup:
+def _line(offer: Offer, made: Mapping[str, Any] | None, busy: Busy | None, *, is_first: bool) -> Markup:
     form = offer.form
     return Markup(
         '<li class="wb-form{}"><div><h4>{}</h4><p>{}</p>{}</div><div class="wb-form-does">{}</div></li>'
@@ -44,7 +48,7 @@ def _line(offer: Offer, made: Mapping[str, Any] | None, busy: tuple[str, str, fl
         form.title,
         offer.reason or form.sentence,
         _facts(offer, made),
-        _does(offer, made, busy),
+        _does(offer, made, busy, is_first),
     )
 
 
@@ -63,7 +67,7 @@ def _facts(offer: Offer, made: Mapping[str, Any] | None) -> Markup:
     return Markup('<p class="wb-form-facts">{}</p>').format(Markup("").join(parts))
 
 
-def _does(offer: Offer, made: Mapping[str, Any] | None, busy: tuple[str, str, float | None] | None) -> Markup:
+def _does(offer: Offer, made: Mapping[str, Any] | None, busy: Busy | None, is_first: bool) -> Markup:
     name = offer.form.name
     if offer.reason:
         return Markup("")
@@ -71,7 +75,8 @@ def _does(offer: Offer, made: Mapping[str, Any] | None, busy: tuple[str, str, fl
         bar = progress_bar(busy[2] if busy[2] and busy[2] < 1 else None, label=busy[1])
         return Markup('<div class="wb-form-wait" role="status"><span>{}</span>{}</div>').format(busy[1], bar)
     words = "Make again" if made else "Make"
-    return button(words, "make", name, kind="secondary" if made else "primary", disabled=busy is not None)
+    kind: Literal["primary", "secondary"] = "primary" if is_first and not made else "secondary"
+    return button(words, "make", name, kind=kind, disabled=busy is not None)
 
 
 def scores_html(document: Mapping[str, Any] | None) -> Markup:

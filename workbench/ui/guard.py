@@ -28,13 +28,14 @@ API = "/gradio_api/"
 # What the page's own script asks for. Proxies, direct calls, recordings, monitoring and the like stay shut.
 _OPEN = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|health|status|login|logout)/?"
-    r"|/(login|static|assets|svelte|shared)/.*"
+    r"|/(login|static|assets|svelte)/.*"
     r"|/gradio_api/(queue/(join|data|status)|upload|upload_progress|cancel|reset|info|app_id|startup-events|user"
     r"|theme\.css|login_check|dev/reload)/?"
     r"|/gradio_api/heartbeat/[^/]+|/gradio_api/file=.+",
     re.DOTALL,
 )
 _WITH_SESSION = ("/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset")
+_ALONE = "'self'"
 _FRAMES = "'self' https://huggingface.co https://*.huggingface.co https://*.hf.space"
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline';"
@@ -75,17 +76,16 @@ class Guard:
             await _refuse(403, "requests from other sites are refused")(scope, receive, send)
             return
         framed = self.visitors is not None and self.visitors.framed
-        send = _with_headers(send, f"{POLICY}{_FRAMES if framed else _QUIET}")
+        begun: list[bool] = []
+        send = _with_headers(send, f"{POLICY}{_FRAMES if framed else _ALONE}", begun)
         if self.visitors is None:
             await self.app(scope, receive, send)
             return
         try:
             await _Visit(self.app, self.visitors, scope, headers).answer(receive, send)
         except _Refused as refused:
-            await refused.answer(scope, receive, send)
-
-
-_QUIET = "'self'"
+            if not begun:  # else the page has answered itself that it got no whole request
+                await refused.answer(scope, receive, send)
 
 
 class _Refused(Exception):
@@ -255,7 +255,8 @@ def _at_most(receive: Receive, most: int) -> Receive:
     return counted
 
 
-def _with_headers(send: Send, policy: str) -> Send:
+def _with_headers(send: Send, policy: str, begun: list[bool]) -> Send:
+    """Adds what the browser should know to each answer, and notes that one has begun."""
     more = [
         (b"content-security-policy", policy.encode()),
         (b"x-content-type-options", b"nosniff"),
@@ -264,6 +265,7 @@ def _with_headers(send: Send, policy: str) -> Send:
 
     async def pass_on(message: Message) -> None:
         if message["type"] == "http.response.start":
+            begun.append(True)
             named = {name.lower() for name, _ in message.get("headers", [])}
             new = [one for one in more if one[0] not in named]
             message = {**message, "headers": [*message.get("headers", []), *new]}

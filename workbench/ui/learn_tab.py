@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -44,7 +45,10 @@ def build(context: PageContext) -> Tab:
     at["block"].action(wiring.act_on_lesson, [*inputs, at["key"]], changes, trigger_mode="once", **QUIET)
     replay_player.wire(at, wiring.language)
     if workshop.code() is not None:
-        gr.Timer(4).tick(wiring.refresh_learn, inputs, outputs, **QUIET)
+        # The class's runs are nobody's own: the page's timer rests while a visitor has none.
+        version = gr.State(None)
+        gr.Timer(4).tick(wiring.look_for_class_news, version, version, **QUIET)
+        version.change(wiring.refresh_learn, inputs, outputs, **QUIET)
     return Tab(wiring.refresh_learn, inputs, outputs, parts=at)
 
 
@@ -64,6 +68,10 @@ class _Wiring:
             replay_player.chooser(language, visible=at_list),
             gr.skip() if at_list else gr.update(visible=False),
         )
+
+    def look_for_class_news(self, seen: Any) -> Any:
+        version = self.context.store.version()
+        return gr.skip() if seen == version else version
 
     @say_errors
     def act_on_lesson(
@@ -87,7 +95,7 @@ class _Wiring:
         elif action == "run":
             yield {at["block"]: self._draw(view, language, owner, busy=True)}
             try:
-                self._run(view, owner, key)
+                self._run(view, owner, key, language)
             except Exception:
                 yield {at["block"]: self._draw(view, language, owner)}
                 raise
@@ -119,11 +127,11 @@ class _Wiring:
                 if run.state in ACTIVE_STATES:
                     self.context.runner.cancel(run.id)
 
-    def _run(self, lesson_id: str, owner: str | None, key: str) -> None:
+    def _run(self, lesson_id: str, owner: str | None, key: str, language: str) -> None:
         store = self.context.store
         progress = learners.progress(store, owner).get(lesson_id, Progress())
         if not progress.committed:
-            raise ValueError(lessons.words("en")["commit_first"])
+            raise ValueError(lessons.words(language)["commit_first"])
         runs = self._own_runs(lesson_id, owner)
         if any(run.state in ACTIVE_STATES for run in runs):
             raise ValueError("The runs of this lesson are under way already.")
@@ -151,8 +159,6 @@ def view_html(store: Store, view: str, language: str, owner: str | None, *, busy
 
 
 def _busy(now: lesson_view.Shown) -> lesson_view.Shown:
-    from dataclasses import replace
-
     return replace(now, busy=True)
 
 

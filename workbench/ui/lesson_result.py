@@ -193,7 +193,12 @@ def verdict_words(judged: Judged, language: str) -> tuple[str, str]:
     first, second = judged.first, judged.second
     if judged.told and difference.mean * _sign(judged.column) < 0 and difference.p is not None:
         first, second = second, first
-    said = {"first": first, "second": second, "amount": _amount(difference.mean, judged.column, language)}
+    said = {
+        "first": first,
+        "second": second,
+        "amount": _amount(difference.mean, judged.column, language),
+        "column": column_title(judged.column, language),
+    }
     if difference.rows == 0:
         key = "differs" if judged.told else "overlaps"
         return words[key].format(**said), words[f"{key}_note"]
@@ -247,4 +252,4 @@ def column_title(name: str, language: str) -> str:
     title = lessons.words(language)["columns"]
     known: Mapping[str, str] = title if isinstance(title, Mapping) else {}
     said = known.get(name, metric(name).title)
-    return f"{said}, %" if shown.is_share(name) else said
+    return f"{said}, %" if shown.is_share(name) and metric(name).group == "how good" else said

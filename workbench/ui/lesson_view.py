@@ -12,7 +12,7 @@ from workbench.claims import Finding
 from workbench.learners import Progress
 from workbench.lesson_outcome import Outcome
 from workbench.lessons import Lesson, Question
-from workbench.queue_state import queue_state
+from workbench.queue_state import newest_runs, queue_state
 from workbench.result import ACTIVE_STATES, Run
 from workbench.ui import parts
 from workbench.ui.frame import data_title, model_title
@@ -121,10 +121,11 @@ def _machine(now: Shown) -> Markup:
             Markup('<p class="wb-two">{}</p>').format(words["runs_wait" if now.runs else "commit_first"])
         )
     else:
-        missing = [run for run in now.runs if run.state in ("failed", "lost", "cancelled")]
+        newest = newest_runs(now.runs)
+        missing = [run for run in newest if run.state in ("failed", "lost", "cancelled")]
         if missing:
             reason = next((run.reason.message for run in missing if run.reason), missing[0].state)
-            failed = words["run_failed"].format(failed=len(missing), all=len(now.runs), reason=reason)
+            failed = words["run_failed"].format(failed=len(missing), all=len(newest), reason=reason)
             pieces.append(parts.notice("fail", failed))
         label = words["run_again" if now.runs else "run"]
         kind: parts.frame.ButtonKind = "secondary" if state.finished else "primary"
@@ -166,7 +167,9 @@ def _result(now: Shown) -> Markup:
         body = Markup('<p class="wb-two">{}</p>').format(words["no_runs" if not now.runs else "commit_first"])
         return _card(words["result"], body, 3)
     whose = Markup('<p class="wb-note">{}</p>').format(words["class_runs" if now.class_runs else "own_runs"])
-    body = parts.join(whose, result_html(now.lesson, now.outcome, predicted, now.language, active=_is_active(now.runs)))
+    body = parts.join(
+        whose, result_html(now.lesson, now.outcome, predicted, now.language, active=_is_active(now.runs))
+    )
     if now.outcome.happened is not None:
         verdict = Markup('<h3 class="wb-lesson-sub">{}</h3>{}{}').format(
             words["verdict"],

@@ -41,7 +41,9 @@ def _needs_link(plan: Plan) -> Markup:
     """To the panel under the methods, which is a long way down."""
     if not plan["choices"]:
         return Markup("")
-    return Markup('<a class="wb-button wb-button-secondary" href="#needs">What they need</a>')
+    return Markup(
+        '<button type="button" class="wb-button wb-button-secondary" data-scroll="#needs">What they need</button>'
+    )
 
 
 def _save_button(plan: Plan) -> Markup:

@@ -36,7 +36,7 @@ def draw(p: dict[str, Any]) -> None:
         p["profile_columns"] = gr.Dropdown(
             [], multiselect=True, max_choices=MOST, label="Columns", show_label=False, container=False
         )
-        p["profile"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot")
+        p["profile"] = gr.Plot(show_label=False, container=False, elem_classes="wb-plot wb-profile")
         with gr.Accordion("Show as table", open=False, elem_classes="wb-as-table"):
             p["profile_table"] = html_block("")
 

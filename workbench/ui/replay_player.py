@@ -91,7 +91,14 @@ def player_html(found: Recording, language: str) -> Markup:
         )
         for speed in replay.SPEEDS
     )
-    score = words["replay_score"].format(score=column_title(found.on_the_way, language))
+    name = (
+        column_title(found.on_the_way, language)
+        if language != "en"
+        else figures.in_sentence(found.on_the_way)
+    )
+    score = words["replay_score"].format(score=name) + (
+        ", %" if language == "en" and figures.is_share(found.on_the_way) else ""
+    )
     return Markup(
         '<section class="wb-card wb-replay" data-replay="{data}" data-step-words="{step}" data-share="{share}">'
         '<div class="wb-head"><h2>{title}</h2>{badge}</div><p class="wb-two">{of}</p><p class="wb-note">{setting}</p>'
