@@ -85,7 +85,7 @@ def _leave_on_host(model: Any) -> None:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for layer in model.modules():
-        if isinstance(layer, BaseTunerLayer):
+        if isinstance(layer, BaseTunerLayer) and isinstance(layer, torch.nn.Module):
             for name, held in layer._buffers.items():
                 if held is not None:
                     layer._buffers[name] = torch.empty_like(held, device="cpu")

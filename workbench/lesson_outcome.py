@@ -126,7 +126,7 @@ def _first_to_beat(asks: Asks, preset: Preset, found: Sequence[Comparison]) -> O
         row = next((row for row in one.rows if row.key == key), None) if one else None
         reference = next((r for r in one.references if r.key == asks.reference), None) if one else None
         places.append(Place(row, reference, size))
-    happened: int | None = len(places)
+    happened = len(places)
     for i, place in enumerate(places):
         whole = place.row is not None and _is_whole(place.row, asks.column, preset)
         if not whole or place.row is None or place.reference is None:

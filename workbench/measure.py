@@ -155,7 +155,7 @@ def in_turn(
     `seconds` left. `hear` is told what each gave, `now` is the clock in seconds."""
     seconds = LATENCY_SECONDS if seconds is None else seconds
     times: dict[str, list[float]] = {name: [] for name in forwards}
-    orders = (list(forwards), list(reversed(forwards)))
+    orders: tuple[list[str], list[str]] = (list(forwards), list(reversed(list(forwards))))
     for _ in range(warm_up):
         for forward in forwards.values():
             forward(0)

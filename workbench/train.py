@@ -306,11 +306,11 @@ def _latency(
         return None, (note,)
 
 
-def _ratios(timed: measure.Latency | None) -> dict[str, float | None]:
+def _ratios(timed: measure.Latency | None) -> dict[str, Any]:
     """Result's fields of ratios to the base, with the bounds of their intervals."""
     if timed is None:
         return {}
-    found: dict[str, float | None] = {"merged_latency_ms_p50": timed.merged_p50}
+    found: dict[str, Any] = {"merged_latency_ms_p50": timed.merged_p50}
     for name, ratio in (("latency_ratio", timed.ratio), ("merged_latency_ratio", timed.merged_ratio)):
         if ratio is not None:
             found |= {name: ratio.median, f"{name}_low": ratio.low, f"{name}_high": ratio.high}

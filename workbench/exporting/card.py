@@ -154,7 +154,9 @@ def _title(name: str) -> str:
         return name.replace("_", " ")
 
 
-def _value(value: float, name: str) -> str:
+def _value(value: float | None, name: str) -> str:
+    if value is None:
+        return "not known"
     try:
         share = metric(name).format == "share"
     except (KeyError, ValueError):

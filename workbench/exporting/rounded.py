@@ -9,10 +9,10 @@ from typing import Any
 import torch
 import transformers
 
-from workbench import saving
 from workbench.architecture import head_names, linear_modules
 from workbench.exporting.opened import Opened
 from workbench.method import Unsuitable
+from workbench.models import quiet
 
 NF4_BLOCK = 64
 """Weights that share a scale in bitsandbytes; rows that it does not divide are read with wrong scales on a CPU."""
@@ -24,7 +24,7 @@ def write_rounded(one: Opened, whole: Path, folder: Path, kind: str) -> None:
     config = int8(auto, whole) if kind == "int8" else nf4(auto, whole)
     for name in ("torchao", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with saving.quiet():
+    with quiet():
         model = auto.from_pretrained(
             str(whole), quantization_config=config, device_map=device(), dtype=torch.float32
         )
@@ -66,7 +66,7 @@ def nf4(auto: Any, whole: Path) -> Any:
 def _apart(auto: Any, whole: Path) -> tuple[list[str], dict[str, int]]:
     """Modules that stay wide, and the body's linear layers with their row's length; read off the shapes alone."""
     config = transformers.AutoConfig.from_pretrained(str(whole))
-    with torch.device("meta"), saving.quiet():
+    with torch.device("meta"), quiet():
         shapes = auto.from_config(config)
     linear = {
         name: int(getattr(layer, "in_features", 0) or layer.weight.shape[0])

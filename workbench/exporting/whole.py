@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from workbench import saving
 from workbench.exporting.opened import Opened, keeps_few_bits
+from workbench.models import quiet
 
 BASE = "base"
 
@@ -25,7 +25,7 @@ def save_plain(model: Any, folder: Path) -> None:
     if caching is not None:
         model.config.use_cache = True  # off while training; answers want it
     try:
-        with saving.quiet():
+        with quiet():
             model.save_pretrained(folder, safe_serialization=True)
     finally:
         if caching is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.architecture import checked_targets
 from workbench.method import Context, Method, Unsuitable
@@ -94,7 +94,7 @@ def _shapes_of_permutations() -> Iterator[None]:
     import torch
     from peft.tuners.boft.layer import BOFTLayer
 
-    stand_ins = {
+    stand_ins: dict[str, Any] = {
         "block_butterfly_perm": lambda layer, n, *_: torch.arange(n),
         "perm2mat": lambda layer, places: torch.empty((len(places), len(places))),
     }

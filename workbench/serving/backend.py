@@ -85,7 +85,7 @@ class EngineBackend:
 
     def count(self, model: Served, text: str, messages: Sequence[Mapping[str, str]]) -> int:
         live = self._lives[model.id]
-        row = {"prompt": text or messages[-1]["content"], "completion": ""}
+        row: dict[str, Any] = {"prompt": text or messages[-1]["content"], "completion": ""}
         row |= {"messages": list(messages)} if messages else {}
         if model.classifies:
             return len(live.tokenizer(templates.transcript(row), verbose=False)["input_ids"])

@@ -63,7 +63,10 @@ def step(accumulation: int, *, smoothed: bool) -> dict[str, str]:
     """One step's loss: the mean over all of it, however many batches it has."""
     more = ", SMOOTHING" if smoothed else ""
     if accumulation == 1:
-        lines = ("batch = next(loader)", f"(loss_sum(*batch{more}) / (batch[2] != -100).sum()).backward()")
+        lines: tuple[str, ...] = (
+            "batch = next(loader)",
+            f"(loss_sum(*batch{more}) / (batch[2] != -100).sum()).backward()",
+        )
     else:
         lines = (
             f"group = [next(loader) for _ in range({accumulation})]",

@@ -119,7 +119,7 @@ def notebook(script: str) -> dict[str, Any]:
 
 
 def _cell(kind: str, text: str) -> dict[str, Any]:
-    more = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    more: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     name = hashlib.sha256(text.encode()).hexdigest()[:8]
     return {"cell_type": kind, "id": name, "metadata": {}, **more, "source": text.splitlines(keepends=True)}
 

@@ -84,8 +84,8 @@ def _row(row: AtlasRow, name: str, scale: tuple[float, float], dotted: float | N
     if cell is not None:
         half = None if cell.half_width is None else shown.plain_figure(cell.half_width, name)
         score = parts.plus_minus(shown.plain_figure(cell.mean, name), half)
-        bounds = [None if bound is None else bound * unit for bound in (cell.low, cell.high)]
-        drawn = parts.whisker(cell.mean * unit, *bounds, *scale, row.family, reference=dotted)
+        low, high = (None if bound is None else bound * unit for bound in (cell.low, cell.high))
+        drawn = parts.whisker(cell.mean * unit, low, high, scale[0], scale[1], row.family, reference=dotted)
     elif row.reasons:
         drawn = Markup('<span class="wb-note">{}</span>').format(row.reasons[0])
     cells = Markup("").join(

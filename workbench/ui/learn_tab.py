@@ -58,7 +58,7 @@ class _Wiring:
 
     def language(self, kept: str | None, request: gr.Request) -> str:
         """What the reader switched to, else what their browser asks for."""
-        return kept if kept in LANGUAGES else asked_language(request)
+        return kept if kept and kept in LANGUAGES else asked_language(request)
 
     def refresh_learn(self, view: str, kept: str, request: gr.Request) -> tuple[Any, Any, Any]:
         language = self.language(kept, request)
@@ -162,7 +162,7 @@ def _busy(now: lesson_view.Shown) -> lesson_view.Shown:
     return replace(now, busy=True)
 
 
-def asked_language(request: gr.Request | None) -> str:
+def asked_language(request: Any) -> str:
     """Chinese where the browser asks for it before English."""
     headers = getattr(request, "headers", None) or {}
     for part in str(headers.get("accept-language", "")).lower().split(","):

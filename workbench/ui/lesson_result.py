@@ -108,14 +108,11 @@ def _row(
     text: str,
 ) -> Markup:
     words, row = lessons.words(language), place.row
-    badges = Markup("").join(
-        parts.badge(kind, words[key])
-        for on, kind, key in (
-            (predicted, "busy", "your_prediction"),
-            (happened, "ok", "what_happened"),
-        )
-        if on
-    )
+    badges = Markup("")
+    if predicted:
+        badges += parts.badge("busy", words["your_prediction"])
+    if happened:
+        badges += parts.badge("ok", words["what_happened"])
     cells = Markup("").join(
         Markup('<td class="wb-num" data-label="{}">{}</td>').format(
             column_title(name, language), _figure(row, name)

@@ -11,6 +11,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from workbench import lessons, replay
+from workbench.families import family
 from workbench.replay import Recording
 from workbench.ui import parts
 from workbench.ui import shown as figures
@@ -138,7 +139,7 @@ def player_html(found: Recording, language: str) -> Markup:
 def _plain(run: replay.RecordedRun) -> dict[str, Any]:
     values = asdict(run)
     return {key: values[key] for key in ("steps", "seconds", "loss", "score")} | {
-        "css": parts.frame.find_family(run.family).css_class
+        "css": family(run.family).css_class
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -59,5 +60,5 @@ def banner(state: State) -> Markup:
     """Nothing while all is well."""
     if not state.trouble:
         return Markup("")
-    kind = "fail" if state.status == "trouble" else "warn"
+    kind: Literal["fail", "warn"] = "fail" if state.status == "trouble" else "warn"
     return parts.notice(kind, "This page at the moment", " ".join(state.trouble))

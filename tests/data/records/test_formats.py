@@ -319,7 +319,7 @@ def test_a_role_that_the_format_does_not_have_is_refused(tmp_path):
     path = tmp_path / "a.jsonl"
     rows = [{"question": f"What is {n}?", "reply": f"It is {n}."} for n in range(30)]
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    with pytest.raises(data.DataError, match="promt.*prompt"):
+    with pytest.raises(data.DataError, match=r"promt.*prompt"):
         data.prepare(path, task="generation", columns={"promt": "question", "completion": "reply"})
     prepared = data.prepare(path, task="generation", columns={"prompt": "question", "completion": "reply"})
     assert prepared.rows["train"][0]["prompt"].startswith("What is")

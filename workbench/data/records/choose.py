@@ -68,10 +68,10 @@ def choose(raw: RawData, task: RecordTask, asked: Asked) -> Chosen:
     playing = [pair for pair in found if set(asked.columns) <= set(pair[1].columns)]
     if not playing:
         best, guess = found[0]
-        known = list(dict.fromkeys((*guess.columns, "references", "kind", "answer", "system")))
+        roles = list(dict.fromkeys((*guess.columns, "references", "kind", "answer", "system")))
         strange = [role for role in asked.columns if role not in guess.columns]
         raise DataError(
-            f"columns, read as {best.title}: {unknown_names('role', strange, known)}", code="columns"
+            f"columns, read as {best.title}: {unknown_names('role', strange, roles)}", code="columns"
         )
     found = [*playing, *(pair for pair in found if pair not in playing)]
     best, guess = found[0]
