@@ -88,6 +88,13 @@ def test_every_column_is_measured(finished):
         "predicted_trainable_parameters",
         "predicted_peak_memory_bytes",
         "predicted_seconds",
+        "predicted_reason",
+        "prediction_basis",
+        "merged_latency_ms_p50",
+        "merged_latency_ratio_low",
+        "merged_latency_ratio_high",
+        "energy_source",
+        "train_joules",
     }
     missing = {name for name, value in result.to_dict().items() if value is None}
     assert missing <= later
