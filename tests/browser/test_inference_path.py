@@ -31,7 +31,7 @@ def test_four_panes_a_blind_vote_and_its_ranking(writers, visit):
     page.get_by_role("tab", name="Inference").first.click()
     page.locator(".wb-ask-text textarea").fill(PROMPT)
     page.locator("button.wb-ask-run").click()
-    page.get_by_text("writing").first.wait_for(timeout=180_000)
+    page.locator(".wb-pane .wb-answer").nth(3).wait_for(timeout=180_000)
     page.locator("button.wb-ask-run:not([disabled])").wait_for(timeout=180_000)
     assert page.locator(".wb-pane .wb-answer").count() >= 4
     assert page.locator(".wb-pane .wb-badge.wb-ok").count() == 3

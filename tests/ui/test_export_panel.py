@@ -100,7 +100,7 @@ def test_a_form_is_made_with_progress_and_can_be_fetched(filled, asked):
     run_id = trained(filled, "lora", peft="LORA")
     panel = Panel(filled)
     steps = list(panel.handlers.make_form(run_id, Click("adapter"), None))
-    assert "wb-form-wait" in steps[0][0]
+    assert "wb-deployed-wait" in steps[0][0]
     assert steps[0][0].count(" disabled") == 4, "one at a time"
     forms_now, file, card = steps[-1]
     assert "8 of 8 labels the same" in forms_now

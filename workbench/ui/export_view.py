@@ -42,7 +42,7 @@ def forms_html(
 def _line(offer: Offer, made: Mapping[str, Any] | None, busy: Busy | None, *, is_first: bool) -> Markup:
     form = offer.form
     return Markup(
-        '<li class="wb-form{}"><div><h4>{}</h4><p>{}</p>{}</div><div class="wb-form-does">{}</div></li>'
+        '<li class="wb-deployed{}"><div><h4>{}</h4><p>{}</p>{}</div><div class="wb-deployed-does">{}</div></li>'
     ).format(
         " wb-off" if offer.reason else "",
         form.title,
@@ -64,7 +64,7 @@ def _facts(offer: Offer, made: Mapping[str, Any] | None) -> Markup:
             parts.append(badge("ok" if same else "warn", words))
     if offer.note:
         parts.append(Markup("<span>{}</span>").format(offer.note))
-    return Markup('<p class="wb-form-facts">{}</p>').format(Markup("").join(parts))
+    return Markup('<p class="wb-deployed-facts">{}</p>').format(Markup("").join(parts))
 
 
 def _does(offer: Offer, made: Mapping[str, Any] | None, busy: Busy | None, is_first: bool) -> Markup:
@@ -73,7 +73,7 @@ def _does(offer: Offer, made: Mapping[str, Any] | None, busy: Busy | None, is_fi
         return Markup("")
     if busy and busy[0] == name:
         bar = progress_bar(busy[2] if busy[2] and busy[2] < 1 else None, label=busy[1])
-        return Markup('<div class="wb-form-wait" role="status"><span>{}</span>{}</div>').format(busy[1], bar)
+        return Markup('<div class="wb-deployed-wait" role="status"><span>{}</span>{}</div>').format(busy[1], bar)
     words = "Make again" if made else "Make"
     kind: Literal["primary", "secondary"] = "primary" if is_first and not made else "secondary"
     return button(words, "make", name, kind=kind, disabled=busy is not None)
