@@ -68,6 +68,13 @@ element.addEventListener("keydown", (event) => {
   if (event.key === "Enter") { event.preventDefault(); open(card); }
   else if (moves[event.key]) { event.preventDefault(); focus(moves[event.key]()); }
 });
+// Before the fold opens: a redraw may come between the click and the toggle.
+element.addEventListener("click", (event) => {
+  const summary = event.target.closest(".wb-more > summary");
+  if (!summary) return;
+  const fold = summary.parentElement;
+  if (fold.open) unfolded.delete(fold.dataset.more); else unfolded.add(fold.dataset.more);
+}, true);
 element.addEventListener("toggle", (event) => {
   const fold = event.target;
   if (!fold.matches || !fold.matches(".wb-more") || !fold.isConnected) return;

@@ -5,8 +5,10 @@ import re
 import pytest
 
 from tests.browser.conftest import Server
+from tests.generation import generation_prepared
 from tests.served import served
 from workbench import votes
+from workbench.data.prepared import save_prepared
 
 pytestmark = pytest.mark.browser
 PROMPT = "Why does bread go stale?"
@@ -19,6 +21,8 @@ def writers(tmp_path):
         tmp_path / "home", [("lora", {"r": 2}), ("lora", {"r": 4}), "ia3"], task="generation",
         model="embedded:fable-8m", spread=0.1, max_length=128, task_options={"max_new_tokens": 24},
     )  # fmt: skip
+    prepared = generation_prepared()
+    save_prepared(prepared, found.store.data_folder(prepared.spec.fingerprint))
     server = Server(found.store.folder, tmp_path / "page.log")
     server.start()
     yield found, server.url
@@ -33,6 +37,7 @@ def test_four_panes_a_blind_vote_and_its_ranking(writers, visit):
     page.locator("button.wb-ask-run").click()
     page.locator(".wb-pane .wb-answer").nth(3).wait_for(timeout=180_000)
     page.locator("button.wb-ask-run:not([disabled])").wait_for(timeout=180_000)
+    page.locator(".wb-pane .wb-badge.wb-ok").nth(2).wait_for(timeout=60_000)
     assert page.locator(".wb-pane .wb-answer").count() >= 4
     assert page.locator(".wb-pane .wb-badge.wb-ok").count() == 3
     assert "loaded once" in page.locator(".wb-loaded summary").inner_text()

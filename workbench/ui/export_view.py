@@ -73,7 +73,9 @@ def _does(offer: Offer, made: Mapping[str, Any] | None, busy: Busy | None, is_fi
         return Markup("")
     if busy and busy[0] == name:
         bar = progress_bar(busy[2] if busy[2] and busy[2] < 1 else None, label=busy[1])
-        return Markup('<div class="wb-deployed-wait" role="status"><span>{}</span>{}</div>').format(busy[1], bar)
+        return Markup('<div class="wb-deployed-wait" role="status"><span>{}</span>{}</div>').format(
+            busy[1], bar
+        )
     words = "Make again" if made else "Make"
     kind: Literal["primary", "secondary"] = "primary" if is_first and not made else "secondary"
     return button(words, "make", name, kind=kind, disabled=busy is not None)
