@@ -44,16 +44,16 @@ def test_four_panes_a_blind_vote_and_its_ranking(writers, visit):
     page.get_by_label("blind vote").check()
     page.locator("button.wb-ask-run").click()
     page.locator(".wb-blind").first.wait_for(timeout=180_000)
-    hidden = page.locator(".wb-all-panes").inner_text()
+    hidden = page.locator(".wb-all-panes").first.inner_text()
     assert not re.search("LoRA|IA|Base|live|tok/s", hidden)
     page.locator(".wb-blind h3, .wb-letter").first.click()
     page.keyboard.press("2")
-    page.get_by_text("your vote").wait_for(timeout=60_000)
-    assert "1 vote" in page.locator(".wb-ranking").inner_text()
+    page.get_by_text("your vote").first.wait_for(timeout=60_000)
+    assert "1 vote" in page.locator(".wb-ranking").first.inner_text()
     setting = found.store.run(found.ids[0]).spec.setting
     (vote,) = votes.votes(found.store, setting.id)
     assert vote.prompt == PROMPT
     assert len(vote.answers) == 4
     page.reload()
     page.get_by_role("tab", name="Inference").first.click()
-    page.locator(".wb-ranking").wait_for(timeout=60_000)
+    page.locator(".wb-ranking").first.wait_for(timeout=60_000)
