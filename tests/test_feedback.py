@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.preferences import preference_rows
-from workbench import feedback
+from workbench import feedback, judgements
 from workbench.data import Prepared, check, prepare
 from workbench.feedback import FIRST, SECOND, TIE, Pair, Rating, Said
 from workbench.spec import DataSpec
@@ -54,7 +54,6 @@ def test_visitors_have_ratings_of_their_own_and_bad_names_reach_no_file(store):
         (lambda store: rating("third"), "a verdict is one of first, second, tie"),
         (lambda store: feedback.add(store, KEY, None, rating(other=("y", "good"))), "the same"),
         (lambda store: feedback.who_is_asked([], [], random.Random()), "tick at least one"),
-        (lambda store: feedback.keep_as_data(store, [rating(TIE)], None, "x.jsonl"), "rate a few pairs"),
     ],
 )
 def test_bad_input_is_said_in_one_sentence(store, act, sentence):
@@ -117,7 +116,7 @@ def test_ratings_become_a_preference_data_set_that_passes_the_doctor(store):
         )
         for place, row in enumerate(preference_rows(30, 7))
     ]
-    source = feedback.keep_as_data(store, [*rated, rating(TIE)], None, "rated-film.jsonl")
+    source = judgements.keep_as_data(store, feedback.rows([*rated, rating(TIE)]), None, "rated-film.jsonl")
     report = check(located(store, source, None), task="preference")
     assert not report.blocks, report.to_text()
     prepared = prepare(located(store, source, None), task="preference")

@@ -126,13 +126,3 @@ def test_the_column_of_a_table_is_by_choice(store: Store):
     assert column[lora[0].spec.choice.id].wins == 12
     ranking = votes.ranking(votes.votes(store, setting_id))
     assert (ranking.votes, ranking.readers, len(ranking.strengths)) == (12, 1, 5)
-
-
-def test_votes_become_a_file_of_ones_own(store: Store):
-    from workbench.uploads import located
-
-    with pytest.raises(ValueError, match="vote a few times"):
-        votes.keep_as_data(store, [vote(None)], None, "v.jsonl")
-    reference = votes.keep_as_data(store, [vote("a")], None, "v.jsonl")
-    with open(located(store, reference, None)) as file:
-        assert len(file.readlines()) == 2

@@ -20,6 +20,7 @@ from workbench.models import load_config, model_from_config, quiet, resolve
 from workbench.options import Options
 from workbench.parameters import count_parameters
 from workbench.published import BATCH_SIZE, KNOWN, MODEL, PublishedRun, method_of, options_of
+from workbench.published_layers import as_published
 from workbench.training_step import mark_loss
 
 # The one number that was fitted to these runs: how many tokens their longest batch has, which nobody published. Rows had
@@ -66,10 +67,10 @@ def hold(runs: Sequence[PublishedRun]) -> Iterator[Held]:
         options = options_of(run, method)
         model = without_weights(method, options, base, Context(task="generation", labels=2))
         counts = count_parameters(model, base=0)
+        as_published(model)
         _leave_on_host(model)
         if not run.wide_adapter:
-            for parameter in model.parameters():
-                parameter.data = parameter.data.to(torch.bfloat16)
+            _keep_narrow(model)
         memory, reason = None, KNOWN.get(run.experiment, "")
         try:
             with quiet():
@@ -77,6 +78,17 @@ def hold(runs: Sequence[PublishedRun]) -> Iterator[Held]:
         except Exception as error:  # whatever a library can't do without values
             reason = unfollowed(method, error)
         yield Held(run, counts.trainable, counts.total, memory, time.perf_counter() - begun, reason)
+
+
+def _keep_narrow(model: Any) -> None:
+    """PEFT widens what it adds to a base of 16 bits, the frozen tensors in its containers too, unless told not to."""
+    from peft.tuners._buffer_dict import BufferDict
+
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16)
+    for module in model.modules():
+        if isinstance(module, BufferDict):
+            module.to(torch.bfloat16)
 
 
 def _leave_on_host(model: Any) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
-from workbench import calibration, evaluate, measure, peak, registry
+from workbench import calibration, evaluate, measure, peak, registry, staged
 from workbench.build import Built, Plan, apply_method, encode, load_base, plan_run
 from workbench.calibration import Past, Prices
 from workbench.callbacks import Job, RunTrainer
@@ -75,9 +75,14 @@ def try_methods(
 def _try(spec: RunSpec, prepared: Prepared, folder: Path, now: Callable[[], float]) -> Tried:
     name = spec.choice.method
     plan = plan_run(spec, prepared)
-    if plan.method.make_rows is not None or plan.method.stages is not None:
-        return Tried(name, reason="trains in stages or on rows of its own: not tried here")
+    if plan.method.make_rows is not None:
+        return Tried(name, reason="trains on rows that it samples first: not tried here")
     said = predict(spec, prepared, device=plan.device)
+    if plan.method.stages is not None:
+        with _job(plan, folder) as (job, built):
+            sizes, _ = staged.peaks(staged.untrained(job, built), lambda: apply_method(plan, load_base(plan)))
+        highest = max(size for size in sizes if size)
+        return Tried(name, said.peak_memory_bytes, highest, said, None, said.reason)
     pace = _pace(plan, folder, now) if (plan.context.steps or 0) > WARM_UP else None
     with _job(plan, folder) as (job, built):
         measured, _ = peak.peak_bytes(job, Progress(step=plan.context.steps or 1), built.model, _unwatched)

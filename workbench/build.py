@@ -13,6 +13,7 @@ from workbench import optimizers, registry
 from workbench.method import Context, Method
 from workbench.options import Options
 from workbench.parameters import Counts, count_parameters, total_parameters
+from workbench.ratings import rated_singly
 from workbench.spec import RunSpec, Setting
 from workbench.task import Live, Task, as_they_are
 
@@ -96,27 +97,31 @@ def plan_run(
     method, task = registry.method(spec.choice.method), registry.task(setting.task)
     source = models.resolve(setting.model, store=store, revision=setting.model_revision)
     tokenizer = models.load_tokenizer(source, store=store)
-    options = task.options.from_dict(setting.task_options)
-    task_options = task.complete(options, tokenizer, prepared.rows)
+    task_options = task.complete(task.options.from_dict(setting.task_options), tokenizer, prepared.rows)
     rows: Sequence[Row] = prepared.rows["train"]
     if task.pack is not as_they_are and setting.budget.kind == "epochs":
         length = _length(setting, models.load_config(source, store=store), tokenizer)
         rows = task.pack(task.encode(tokenizer, rows, (), length, task_options), length)
+    options = method.options.from_dict(spec.choice.options)
+    context = Context(
+        task=setting.task,
+        labels=len(setting.data.labels),
+        steps=total_steps(setting, len(rows)),
+        seed=spec.seed,
+        device=device,
+        rated_singly=rated_singly(prepared.rows["train"]),
+    )
+    if reason := method.refusal(options, context):
+        raise ValueError(f"{method.title}: {reason}")
     return Plan(
         spec=spec,
         prepared=prepared,
         method=method,
-        options=method.options.from_dict(spec.choice.options),
+        options=options,
         task=task,
         task_options=task_options,
         labels=tuple(setting.data.labels),
-        context=Context(
-            task=setting.task,
-            labels=len(setting.data.labels),
-            steps=total_steps(setting, len(rows)),
-            seed=spec.seed,
-            device=device,
-        ),
+        context=context,
         source=source,
         tokenizer=tokenizer,
         device=device,

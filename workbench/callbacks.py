@@ -186,7 +186,9 @@ class Watched(Trainer):
         job, progress = self.job, self.progress
         outcomes, metrics, loss = self.judged()
         _check_finite(self, loss, "validation loss")
-        values = {"step": progress.step, "seconds": progress.seconds, **metrics, "loss": loss}
+        self.count_tokens()
+        now = {"step": progress.step, "seconds": progress.seconds, "tokens": progress.tokens}
+        values = {**now, **metrics, "loss": loss}
         job.emit("evaluated", values)
         chosen = job.chosen_by or job.plan.task.chosen_by(job.plan.task_options)
         if progress.improved(metrics, chosen, better=metric(chosen).better, latest=job.keeps_latest):
@@ -223,6 +225,7 @@ class RunTrainer(Watched):
     """Trainer with the task's batches and loss."""
 
     def __init__(self, job: Job, model: Any, progress: Progress, *, watched: bool = True) -> None:
+        job = dataclasses.replace(job, train=job.plan.task.said(job.train))
         self.prepare(job, progress)
         self._inputs: dict[str, Any] = {}
         super().__init__(model, TrainingArguments(**arguments(job, progress)), compute_loss_func=self._loss)
@@ -314,6 +317,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             "seconds": progress.seconds,
             "samples_per_second": progress.samples / progress.seconds if progress.seconds else None,
             "epoch": progress.samples / len(self.job.train),
+            "tokens": progress.tokens,
             **self.trainer.told(logs),
         }
         self.job.emit("step", values)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import bases, chain_presets, optimizers, session
 from workbench.presets import Hop, Preset, plan
+from workbench.ratings import rated_singly
 from workbench.session import Submitted
 from workbench.spec import RunSpec, Setting, canonical_json
 from workbench.store import Store, new_id
@@ -92,6 +93,9 @@ def submit(
     wanted = list(seeds or preset.seeds)
     if prepared is None:
         prepared = [session.prepare_data(store, hop.preset, progress)[0] for hop in preset.chain]
+    for hop, one in zip(preset.chain, prepared):
+        for name, reason in session.refusals(hop.preset, rated_singly(one.rows["train"])).items():
+            raise ValueError(f"{hop.preset.title}: {name}: {reason}")
     prepared = _with_all_labels(store, preset.chain, prepared)
     revision = session.model_revision(preset.model, store)
     options = [

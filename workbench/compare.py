@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass, field
 from types import ModuleType
 from typing import Any
 
-from workbench import registry
+from workbench import registry, votes
+from workbench.bradley_terry import Strength
 from workbench.comparison_rows import Row as Row
 from workbench.comparison_rows import reference_row, rows_of, summary
+from workbench.deployed_forms import DeployedForm, forms_of_rows
 from workbench.marks import judged_by as judged_by
 from workbench.marks import run_marks
 from workbench.metric import metric
@@ -29,7 +31,8 @@ from workbench.verdicts import Verdict as Verdict
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything known of one setting's runs, best first. `pairs` holds every paired difference, by the rows' keys."""
+    """Everything known of one setting's runs, best first. By the rows' keys: `pairs` holds every paired difference, `deployed`
+    what was measured of their deployed forms, `votes` their strengths in blind votes."""
 
     setting: Setting
     runs: tuple[Run, ...]
@@ -38,6 +41,8 @@ class Comparison:
     verdicts: tuple[Verdict, ...] = ()
     reference_records: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     pairs: Pairs = field(default_factory=dict, repr=False)
+    deployed: Mapping[str, tuple[DeployedForm, ...]] = field(default_factory=dict, repr=False)
+    votes: Mapping[str, Strength] = field(default_factory=dict, repr=False)
 
     @property
     def metric(self) -> str:
@@ -64,9 +69,14 @@ class Comparison:
             "references": [
                 {k: v for k, v in record.items() if k != "outcomes"} for record in self.reference_records
             ],
-            "summary": [summary(row) for row in self.rows],
+            "summary": [self._summary(row) for row in self.rows],
             "verdicts": [_verdict_record(v) for v in self.verdicts],
         }
+
+    def _summary(self, row: Row) -> dict[str, Any]:
+        vote = self.votes.get(row.key)
+        forms = [form.record() for form in self.deployed.get(row.key, ())]
+        return summary(row) | {"forms": forms, "votes": asdict(vote) if vote else None}
 
 
 def comparison(
@@ -94,7 +104,11 @@ def comparison(
     marks = {run.id: run_marks(store, run) for run in runs if run.state == "finished"}
     rows = sorted(rows_of(runs), key=lambda row: _best_first(row, score))
     rows, verdicts, pairs = judge(rows, marks, runs, records, references, setting)
-    return Comparison(setting, tuple(runs), tuple(rows), references, tuple(verdicts), tuple(records), pairs)
+    return Comparison(
+        *(setting, tuple(runs), tuple(rows), references, tuple(verdicts), tuple(records), pairs),
+        deployed=forms_of_rows(store, rows),
+        votes=votes.column(store, setting.id, owner),
+    )
 
 
 def run_record(run: Run) -> dict[str, Any]:

@@ -79,19 +79,33 @@ def columns(
     store: Store | None = None,
 ) -> dict[str, Any]:
     """Memory by what it is for, work, time and what fits; None with `memory_reason` where a step can't be followed."""
-    from workbench.prediction import step_cost
+    from workbench.method import Context
+    from workbench.prediction import staged_cost, step_cost
+    from workbench.prediction_stages import kind_of, stage_step
+
+    known: dict[str, Any] = {"task": task, "labels": labels, "store": store}
+    order = method.stages(options, Context(task=task, labels=labels)) if method.stages is not None else ()
 
     def cost(step: Step) -> StepCost:
-        return step_cost(source, method, options, step, task=task, labels=labels, store=store)
+        if not order:
+            return step_cost(source, method, options, step, **known)
+        return staged_cost(
+            source,
+            method,
+            options,
+            order,
+            lambda stage: stage_step(kind_of(stage), step, step.length // 2),
+            **known,
+        )
 
     step = training.step
     found = cost(step)
-    row: dict[str, Any] = {"adapter_bytes": found.adapter_bytes, "memory_reason": found.reason or None}
-    if method.stages is not None and found.memory is not None:
-        row["memory_reason"] = (
-            f"{method.title} trains in stages, whose steps differ: only its weights are told before"
-        )
-    if found.memory is None or method.stages is not None:
+    row: dict[str, Any] = {
+        "adapter_bytes": found.adapter_bytes,
+        "memory_reason": found.reason or None,
+        "highest_stage": found.stage or None,
+    }
+    if found.memory is None:
         return row | dict.fromkeys(("memory", "flops", "step_seconds", "step_basis", "fits"))
     on_gpu = found if step.device == "cuda" else cost(replace(step, device="cuda", precision="bfloat16"))
     prices = (

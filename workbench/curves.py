@@ -19,8 +19,7 @@ from workbench.statistics import mean_interval
 from workbench.store import Store
 
 XAxis = Literal["step", "time", "tokens"]
-# Tokens are counted over a whole run alone: so many for each step.
-AXES: Mapping[XAxis, str] = {"step": "step", "time": "seconds", "tokens": "step"}
+AXES: Mapping[XAxis, str] = {"step": "step", "time": "seconds", "tokens": "tokens"}
 MOST_POINTS = 240
 GRID = 40
 
@@ -132,20 +131,20 @@ def seed_lines(store: Store, runs: Sequence[Run], column: str, *, x: XAxis = "st
 
 
 def read_points(
-    events: Sequence[Event], name: str, x: XAxis, per_step: float = 1.0
+    events: Sequence[Event], name: str, x: XAxis, per_step: float = 0.0
 ) -> list[tuple[float, float]]:
     """(step, training seconds or tokens, value) of each event that has both; what is not finite is left out.
 
-    `per_step` is what a step stands for on the axis; 0 where nobody knows.
+    `per_step` is how many tokens a step stands for where events do not count them, as those of older runs; 0 where nobody
+    knows.
     """
-    axis = AXES[x]
-    if not per_step:
-        return []
     points = []
     for event in events:
-        at, value = event.values.get(axis), event.values.get(name)
+        at, value = event.values.get(AXES[x]), event.values.get(name)
+        if at is None and x == "tokens" and per_step:
+            at = float(event.values.get("step") or 0) * per_step
         if isinstance(at, int | float) and isinstance(value, int | float) and math.isfinite(value):
-            points.append((float(at) * per_step, float(value)))
+            points.append((float(at), float(value)))
     return points
 
 
@@ -255,14 +254,15 @@ def _run_lines(
     for run in runs:
         family = family_of(run.spec.choice.method)
         events = store.events(run.id, kinds=(kind,))
-        if not read_points(events, name, x):
+        per_step = _per_step(run, x)
+        if not read_points(events, name, x, per_step):
             continue
         names = stage_progress.titles(run.spec)
         begins = stage_progress.where_stages_begin(events, names, AXES[x])
         kept: list[tuple[float, float]] = []
         for _, group in itertools.groupby(events, key=lambda event: event.stage if begins else ""):
             # Losses of two stages have nothing in common: each is smoothed by itself.
-            points = read_points(list(group), name, x)
+            points = read_points(list(group), name, x, per_step)
             smoothed = smooth([value for _, value in points], smoothing)
             kept += thin([(at, value) for (at, _), value in zip(points, smoothed)])
         lines.append(
@@ -283,11 +283,9 @@ def _run_lines(
 
 
 def _per_step(run: Run, x: XAxis) -> float:
-    """Of a run that counted its tokens, how many a step saw; 0 leaves the run out."""
-    if x != "tokens":
-        return 1.0
+    """How many tokens a step saw on average; 0 where that was not counted, and no tokens are asked for."""
     seen, steps = (run.result.tokens_seen, run.result.steps) if run.result else (None, None)
-    return seen / steps if seen and steps else 0.0
+    return seen / steps if x == "tokens" and seen and steps else 0.0
 
 
 def _places() -> Callable[..., int]:

@@ -68,8 +68,8 @@ def table(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         [
             row["title"],
             _score(row["score"], column.format),
-            _signed(row["drift"]),
-            _interval(row),
+            change(row["drift"], name),
+            _interval(row, name),
             "" if row["changed_rows"] is None else f"{row['changed_rows']} of {document['rows']}",
             _number(row["latency_ms_p50"]),
             _number(row["latency_ms_p95"]),
@@ -88,15 +88,17 @@ def _score(value: float | None, kind: str) -> str:
     return f"{100 * value:.1f} %" if kind == "share" else f"{value:,.3f}"
 
 
-def _signed(value: float | None) -> str:
-    """In points: marks of rows are shares."""
-    return "" if value is None else f"{100 * value:+.1f}"
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    if row["drift_low"] is None:
+def change(value: float | None, score: str) -> str:
+    """A change of marks, more is better: in points where the score is a share, else in its own unit."""
+    if value is None:
         return ""
-    return f"{100 * row['drift_low']:+.1f} to {100 * row['drift_high']:+.1f}"
+    text = f"{100 * value:+.1f}" if metric(score).format == "share" else f"{value:+.3f}"
+    return text.lstrip("+-") if not float(text) else text.replace("-", "\u2212")
+
+
+def _interval(row: Mapping[str, Any], score: str) -> str:
+    low, high = (change(row[bound], score) for bound in ("drift_low", "drift_high"))
+    return f"{low} to {high}" if low and high else ""
 
 
 def _number(value: float | None) -> str:

@@ -6,20 +6,16 @@ Which answer stood first is drawn anew for each pair, so that the order says not
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import random
 import re
-import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench import judgements
 from workbench.store import Store
-from workbench.uploads import keep_upload
 
 FIRST, SECOND, TIE = "first", "second", "tie"
 VERDICTS = (FIRST, SECOND, TIE)
@@ -27,7 +23,6 @@ MOST = 5_000
 # One for each part of a data set: train, validation and test.
 LEAST_PROMPTS = 3
 _FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -126,31 +121,14 @@ def add(store: Store, fingerprint: str, owner: str | None, rating: Rating) -> in
     """Keep one more; gives their number."""
     if rating.pair.first.text == rating.pair.second.text:
         raise ValueError("Both answers are the same, so none can be better.")
-    path = _path(store, fingerprint, owner)
-    with _lock:
-        count = sum(1 for _ in _read(path))
-        if count >= MOST:
-            raise ValueError(
-                f"{MOST:,} ratings are kept for one data set, and these are all there: use them as data."
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            file.seek(max(0, file.tell() - 1))
-            # Whoever was stopped in the middle of a line left it without its end.
-            torn = file.read(1) not in (b"", b"\n")
-            file.write(b"\n" * torn + _line(rating).encode())
-            file.flush()
-            os.fsync(file.fileno())
-    return count + 1
+    return judgements.append(_path(store, fingerprint, owner), asdict(rating), most=MOST)
 
 
 def undo(store: Store, fingerprint: str, owner: str | None) -> Rating | None:
     """Take the newest back; None where there is none."""
-    path = _path(store, fingerprint, owner)
-    with _lock:
-        known = list(_read(path))
-        if known:
-            _write(path, known[:-1])
+    known = ratings(store, fingerprint, owner)
+    if known:
+        judgements.forget(_path(store, fingerprint, owner), asdict(known[-1]))
     return known[-1] if known else None
 
 
@@ -174,24 +152,11 @@ def tally(rated: Sequence[Rating]) -> dict[str, Record]:
 
 def rows(rated: Sequence[Rating]) -> list[dict[str, str]]:
     """Preference rows; ties say nothing of what is better and are left out."""
-    return [
-        {"prompt": rating.pair.prompt, "chosen": rating.better.text, "rejected": rating.worse.text}
+    return judgements.preference_rows(
+        (rating.pair.prompt, rating.better.text, rating.worse.text)
         for rating in rated
         if rating.better is not None and rating.worse is not None
-    ]
-
-
-def keep_as_data(store: Store, rated: Sequence[Rating], owner: str | None, name: str) -> str:
-    """Write the rows as a file among the visitor's uploads, as if they had brought it; gives its reference."""
-    found = rows(rated)
-    if not found:
-        raise ValueError("There is no rating yet that found one answer better: rate a few pairs first.")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rated.jsonl"
-        path.write_text(
-            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), encoding="utf-8"
-        )
-        return keep_upload(store, path, name, owner)
+    )
 
 
 def prompts_of(prepared: Any) -> list[str]:
@@ -215,11 +180,9 @@ def _path(store: Store, fingerprint: str, owner: str | None) -> Path:
 
 
 def _read(path: Path) -> Iterator[Rating]:
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for values in judgements.read(path):
         try:
-            yield _rating(json.loads(line))
+            yield _rating(values)
         except (ValueError, KeyError, TypeError):
             continue
 
@@ -231,21 +194,6 @@ def _rating(values: Mapping[str, Any]) -> Rating:
         values["verdict"],
         float(values["at"]),
     )
-
-
-def _line(rating: Rating) -> str:
-    return json.dumps(asdict(rating), ensure_ascii=False) + "\n"
-
-
-def _write(path: Path, kept: Sequence[Rating]) -> None:
-    """All at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}")
-    with part.open("w", encoding="utf-8") as file:
-        file.writelines(map(_line, kept))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def unlike(pair: Pair) -> bool:

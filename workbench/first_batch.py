@@ -37,7 +37,8 @@ def first_batch(
     tokenizer = models.load_tokenizer(models.resolve(model, store=store), store=store)
     rows = load_prepared(store.data_folder(fingerprint)).rows
     options = known.complete(known.options.from_dict(task_options), tokenizer, rows)
-    encoded = known.pack(known.encode(tokenizer, rows["train"], labels, max_length, options), max_length)
+    encoded = known.encode(tokenizer, rows["train"], labels, max_length, options)
+    encoded = known.said(known.pack(encoded, max_length))
     order = LengthBatches([len(row["input_ids"]) for row in encoded], batch_size, seed, 1)
     batch = [encoded[i] for i in next(iter(order))]
     longest = max(len(row["input_ids"]) for row in batch)

@@ -7,7 +7,7 @@ allocated, so a model of any size is followed on any machine.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,8 @@ class Following:
     """How a model is trained: `loss(model, ledger)` gives the loss of a batch and whatever stays alive until the step's
     end, and tells the ledger of the logits; `optimizer(model)` is what steps. `attention` is sdpa's kernel on a CPU,
     `learnt` the share of positions whose token is learnt, `pieces` the batches of a step. `on_meta` is much quicker, where
-    there is neither autocast nor a fused optimiser. `host_stays` where a script leaves in the machine's memory what a
+    there is neither autocast nor a fused optimiser. `beside(model)` makes the models that stand beside it and are not
+    trained, before it is looked at; `loss` finds them by itself. `host_stays` where a script leaves in the machine's memory what a
     method made there, as PEFT's does with a model that is on the GPU before its method is put on."""
 
     loss: Callable[[Any, Ledger], tuple[torch.Tensor, Any]]
@@ -63,6 +64,7 @@ class Following:
     clip: float = 1.0
     pieces: int = 1
     learnt: float = 1.0
+    beside: Callable[[Any], Sequence[Any]] = lambda model: ()
 
     @property
     def granule(self) -> int:
@@ -141,13 +143,16 @@ def _shape_of(block: Any) -> tuple[Any, ...]:
 def _step(model: Any, blocks: Any, plan: Following) -> _Phases:
     """Forward, backward, and two steps of the optimiser: the first one makes its states."""
     device = "meta" if plan.on_meta else "cpu"
+    others = plan.beside(model)
     with without_values(device), contextlib.ExitStack() as stack:
-        replace_tensors(model, device, host_stays=plan.host_stays)
+        for one in (model, *others):
+            replace_tensors(one, device, host_stays=plan.host_stays)
         model.train()
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = plan.optimizer(model)
         ledger = Ledger(plan.granule, plan.learnt, device)
-        ledger.count(model)
+        for one in (model, *others):
+            ledger.count(one)
         for place, phase in ((0, LOWEST), (-1, HIGHEST)) if blocks is not None else ():
             stack.callback(blocks[place].register_forward_hook(_backward_reaches(ledger, phase)).remove)
         stack.enter_context(_kernels(plan, ledger))

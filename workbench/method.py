@@ -35,7 +35,8 @@ class Unsuitable(ValueError):
 @dataclass(frozen=True)
 class Context:
     """What a method may know of the run besides the model. `steps` is the number of training steps, where known;
-    `on_meta` says that the model has no weights (counting only); `device` is where it is trained."""
+    `on_meta` says that the model has no weights (counting only); `device` is where it is trained; `rated_singly` that
+    answers were rated one by one, so that there are no pairs to compare."""
 
     task: str = "classification"
     labels: int = 2
@@ -43,6 +44,7 @@ class Context:
     seed: int = 0
     on_meta: bool = False
     device: str = "cpu"
+    rated_singly: bool = False
 
     @property
     def peft_task(self) -> str:
@@ -82,7 +84,8 @@ class Method:
     it gives is the base that the method is switched off to. `after_training(model, options, context)` turns the trained
     model into the one that answers, in place: test scores, latency and size are that one's.
     `notes(model, options)` are sentences that the reader must know of this method on this model.
-    `stages(options, context)` names what is trained one after the other where that is more than one thing (see
+    `refuses(options, context)` says in a sentence why the method can't serve these data, or is empty: asked before any
+    model is there. `stages(options, context)` names what is trained one after the other where that is more than one thing (see
     workbench.stages); the run's budget is divided among them.
     """
 
@@ -109,6 +112,7 @@ class Method:
     after_training: Callable[[nn.Module, Any, Context], nn.Module] | None = None
     notes: Callable[[nn.Module, Any], tuple[str, ...]] | None = None
     stages: Callable[[Any, Context], tuple[Stage, ...]] | None = None
+    refuses: Callable[[Any, Context], str] | None = None
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -122,6 +126,10 @@ class Method:
         if self.prepare_model is not None:
             model = self.prepare_model(model, options, context)
         return self.apply(model, options, context)
+
+    def refusal(self, options: Any, context: Context) -> str:
+        """Why these data don't serve; empty where they do."""
+        return self.refuses(options, context) if self.refuses is not None else ""
 
     @property
     def sentence(self) -> str:

@@ -62,13 +62,16 @@ def _reference(model: Any) -> Any:
 
 
 def _parts(row: Encoded) -> dict[str, list[int]]:
-    """A pair as token ids: the prompt once, and both answers."""
+    """A pair as token ids: the prompt once, and both answers; or the one answer that was rated by itself."""
     learnt = row["labels"].count(generating.NOT_LEARNT)
-    return {
+    first = row.get("rated", "chosen")
+    found = {
         "prompt_ids": list(row["input_ids"][:learnt]),
-        "chosen_ids": list(row["input_ids"][learnt:]),
-        "rejected_ids": list(row["rejected"]["input_ids"][learnt:]),
+        f"{first}_ids": list(row["input_ids"][learnt:]),
     }
+    if "rejected" in row:
+        found["rejected_ids"] = list(row["rejected"]["input_ids"][learnt:])
+    return found
 
 
 class _Dpo(OnTrl, DPOTrainer):  # type: ignore[misc]
@@ -117,14 +120,17 @@ def known(logs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, float]
 
 
 class _Kto(OnTrl, KTOTrainer):  # type: ignore[misc]
-    """Each pair is two single ratings here. A batch has both of its pairs, as many tokens as DPO reads in a step."""
+    """Each pair is two single ratings here. A batch has both of its pairs, as many tokens as DPO reads in a step. Answers
+    that were rated by themselves are taken as they are."""
 
     def __init__(self, job: Job, model: Any, progress: Progress, watched: bool) -> None:
         options: Any = job.plan.options
         self.prepare(job, progress)
         self.pairs = [_parts(row) for row in job.train]
+        rated = _rated(self.pairs)
+        self.per_rating = len(self.pairs) / len(rated)
         given = arguments(job, progress)
-        given["per_device_train_batch_size"] *= 2
+        given["per_device_train_batch_size"] *= 2  # at most; TRL wants to know that it is above 1
         config = KTOConfig(
             **given,
             **PLAIN,
@@ -138,7 +144,7 @@ class _Kto(OnTrl, KTOTrainer):  # type: ignore[misc]
             model=model,
             ref_model=_reference(model),
             args=config,
-            train_dataset=Dataset.from_list(_rated(self.pairs)),
+            train_dataset=Dataset.from_list(rated),
             processing_class=job.plan.tokenizer,
         )
         self.freeze_reference()
@@ -151,7 +157,7 @@ class _Kto(OnTrl, KTOTrainer):  # type: ignore[misc]
         read = inputs["attention_mask"].sum()
         if "KL_attention_mask" in inputs:
             read = read + inputs["KL_attention_mask"].sum()
-        return len(inputs["input_ids"]) // 2, read, inputs["completion_mask"].sum()
+        return round(len(inputs["input_ids"]) * self.per_rating), read, inputs["completion_mask"].sum()
 
     def told(self, logs: Mapping[str, Any]) -> dict[str, Any]:
         return known(logs, {"kl": "kl"})
@@ -164,6 +170,7 @@ def _rated(pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {"prompt_ids": pair["prompt_ids"], "completion_ids": pair[f"{name}_ids"], "label": name == "chosen"}
         for name in ("chosen", "rejected")
         for pair in pairs
+        if f"{name}_ids" in pair
     ]
     others = [ratings[-1], *ratings[:-1]]
     return [one | {"KL_completion_ids": other["completion_ids"]} for one, other in zip(ratings, others)]

@@ -11,36 +11,44 @@ from typing import Any
 
 import torch
 
-from workbench import checkers, evaluate, generating
+from workbench import checkers, evaluate, generating, ratings
 from workbench.task import Encoded, Live, Outcome
 from workbench.tasks.generation import spread
 from workbench.templates import end_ids
 
 COMPARED_AT_ONCE = 16
+# What of a row stands in its outcome.
+WRITTEN = ("prompt", "chosen", "rejected", "kind")
 
 
 def weigh(live: Live, rows: Sequence[Encoded]) -> list[Outcome]:
-    """Nats of the chosen and of the rejected answer to each prompt, and which of them the model finds likelier."""
-    both = [*rows, *[row["rejected"] for row in rows]]
-    read = generating.read(live, both)
-    found = []
-    for row, chosen, rejected in zip(rows, read, read[len(rows) :]):
-        given = row["row"]
-        margin = _score(live, chosen) - _score(live, rejected)
-        found.append(
-            {
-                "prompt": given["prompt"],
-                "chosen": given["chosen"],
-                "rejected": given["rejected"],
-                **({"kind": given["kind"]} if "kind" in given else {}),
-                "chosen_nats": chosen["nats"],
-                "chosen_tokens": chosen["tokens"],
-                "rejected_nats": rejected["nats"],
-                "rejected_tokens": rejected["tokens"],
+    """Nats of the chosen and of the rejected answer to each prompt, and which of them the model finds likelier; an answer
+    that was rated by itself is compared with all that were rated the other way."""
+    pairs = [row for row in rows if "rated" not in row]
+    read = generating.read(live, [*rows, *[row["rejected"] for row in pairs]])
+    others = iter(read[len(rows) :])
+    found: list[Outcome] = []
+    for row, first in zip(rows, read):
+        name = row.get("rated", ratings.GOOD)
+        outcome = {field: row["row"][field] for field in WRITTEN if field in row["row"]}
+        outcome |= {f"{name}_nats": first["nats"], f"{name}_tokens": first["tokens"]}
+        if "rated" not in row:
+            other = next(others)
+            margin = _score(live, first) - _score(live, other)
+            outcome |= {
+                "rejected_nats": other["nats"],
+                "rejected_tokens": other["tokens"],
                 "margin": margin,
                 "preferred": 1.0 if margin > 0 else 0.5 if margin == 0 else 0.0,
             }
-        )
+        found.append(outcome)
+    singles = [place for place, row in enumerate(rows) if "rated" in row]
+    marks = ratings.ranked(
+        [_score(live, read[place]) for place in singles],
+        [rows[place]["rated"] == ratings.GOOD for place in singles],
+    )
+    for place, (share, apart) in zip(singles, marks):
+        found[place] |= {"margin": apart, "preferred": share}
     return found
 
 
@@ -82,7 +90,7 @@ def rewarded(options: Any, row: Any, text: str) -> dict[str, float]:
 
 def writing_live(live: Live) -> Live:
     """As the task `generation` writes."""
-    from workbench.tasks.preference import writing
+    from workbench.tasks._preference_options import writing
 
     return replace(live, options=writing(live.options))  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from workbench.compare import Comparison, Row
+from workbench.deployed_record import change
 from workbench.metric import COLUMNS, OF_FEW_BITS, Metric, metric
 from workbench.statistics import Interval
 from workbench.verdicts import MINUS
@@ -64,9 +65,41 @@ def to_text(comparison: Comparison) -> str:
     ]
     notes = [f"{row.label}: {reason}" for row in comparison.rows for reason in row.reasons]
     verdicts = [f"{v.sentence} ({v.detail})" for v in comparison.verdicts[:6]]
-    return "\n".join(
-        [head, "", *_aligned(header, lines), "", *notes, *([""] if notes else []), *verdicts]
-    ).rstrip()
+    parts = ([head], _aligned(header, lines), notes, _forms(comparison), _votes(comparison), verdicts)
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _forms(comparison: Comparison) -> list[str]:
+    """Deployed forms of the rows, each against its run as trained."""
+    score = metric(comparison.metric)
+    lines = [
+        [
+            f"{row.label}: {form.title}",
+            format_value(form.score, score),
+            change(form.drift, comparison.metric),
+            "" if form.latency_ratio is None else f"{form.latency_ratio:.2f}",
+            format_value(form.bytes, metric("adapter_bytes")),
+        ]
+        for row in comparison.rows
+        for form in comparison.deployed.get(row.key, ())
+    ]
+    head = ["deployed form", score.title.lower() + _unit(score), "drift", "time × as trained", "size"]
+    return _aligned(head, lines) if lines else []
+
+
+def _votes(comparison: Comparison) -> list[str]:
+    """Strengths of the rows in blind votes."""
+    lines = [
+        [
+            row.label,
+            f"{one.strength:+.2f}",
+            f"{one.low:+.2f} to {one.high:+.2f}",
+            f"{one.wins} of {one.shown}",
+        ]
+        for row in comparison.rows
+        if (one := comparison.votes.get(row.key))
+    ]
+    return _aligned(["blind votes", "strength", "95 %", "won"], lines) if lines else []
 
 
 def to_csv(comparison: Comparison) -> str:

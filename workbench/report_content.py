@@ -174,7 +174,7 @@ def _facts(found: Comparison) -> tuple[tuple[str, str], ...]:
         "Task": f"{setting.task}, version {setting.task_version}",
         "Base model": setting.model,
         "Model revision": setting.model_revision,
-        "Budget of each run": f"{setting.budget.amount:g} {setting.budget.kind}",
+        "Budget of each run": setting.budget.words,
         "Batch": _times(setting.batch_size, setting.gradient_accumulation),
         "Longest text": f"{setting.max_length} tokens",
         "Precision": setting.precision,
@@ -187,12 +187,6 @@ def _facts(found: Comparison) -> tuple[tuple[str, str], ...]:
         **{name.replace("_", " "): value for name, value in setting.task_options.items()},
         "Setting": setting.id,
     }
-    budget = setting.budget
-    for cap in ("peak_memory_bytes", "trainable_parameters"):
-        if (limit := getattr(budget, cap, None)) is not None:
-            values["Budget of each run"] += (
-                f", at most {format_value(limit, metric(cap))} of {metric(cap).title.lower()}"
-            )
     return _shown(values)
 
 

@@ -40,8 +40,8 @@ REASON_CODES = (
 class Event:
     """One thing that happened in a run. `seq` grows within a run; `at` is UTC epoch seconds, for display only.
 
-    `values` by kind: step {step, steps, loss, learning_rate, gradient_norm, seconds, samples_per_second, epoch};
-    evaluated {step, <metric>: value, loss}; started {steps, parameters...}; warning {message};
+    `values` by kind: step {step, steps, loss, learning_rate, gradient_norm, seconds, samples_per_second, epoch, tokens};
+    evaluated {step, seconds, tokens, <metric>: value, loss}; started {steps, parameters...}; warning {message};
     sample {done, of, ...} while something is made before training: rows by the model itself, trials of a search.
     `seconds` in step and evaluated is training time so far (monotonic, evaluation not counted).
     """

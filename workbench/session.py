@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import background, optimizers, registry
 from workbench.fitting import methods_that_fit
+from workbench.method import Context
 from workbench.presets import Preset, plan
+from workbench.ratings import rated_singly
 from workbench.spec import RunSpec, Setting
 from workbench.store import Store
 
@@ -69,7 +71,7 @@ def submit(
     if reason := optimizers.refusal(str(preset.setting.get("optimizer", Setting.optimizer))):
         raise ValueError(reason)
     prepared = prepared or prepare_data(store, preset, progress)
-    preset, left_out = _fitting(store, preset, owner)
+    preset, left_out = _fitting(store, preset, owner, rated_singly(prepared[0].rows["train"]))
     revision = model_revision(preset.model, store)
     plans = [_planned(store, preset, one, revision, seeds) for one in prepared]
     # All sizes of a learning curve have their first seed before any has its second.
@@ -87,18 +89,32 @@ def _is_finished(store: Store, spec: RunSpec, owner: str) -> bool:
     return any(run.spec.choice.id == spec.choice.id and run.spec.seed == spec.seed for run in known)
 
 
-def _fitting(store: Store, preset: Preset, owner: str) -> tuple[Preset, dict[str, str]]:
-    """A preset of all methods without those that can't serve its model, and why not; any other as it is."""
+def _fitting(store: Store, preset: Preset, owner: str, singly: bool) -> tuple[Preset, dict[str, str]]:
+    """A preset of all methods without those that can't serve its model or data, and why not; any other as it is, where
+    its methods take the data: ValueError otherwise."""
+    refused = refusals(preset, singly)
     if not preset.all_methods:
+        for name, reason in refused.items():
+            raise ValueError(f"methods: {name}: {reason}")
         return preset, {}
     reasons, _ = methods_that_fit(store.folder, preset.model, preset.task, owner=owner or None)
-    left_out = {
-        line.method: reason for line in preset.methods if (reason := reasons[line.method]) is not None
-    }
+    found = {line.method: reasons[line.method] or refused.get(line.method) for line in preset.methods}
+    left_out = {name: reason for name, reason in found.items() if reason}
     kept = tuple(line for line in preset.methods if line.method not in left_out)
     if not kept:
         raise ValueError(f"no method fits {preset.model} and {preset.task}: {next(iter(left_out.values()))}")
     return replace(preset, methods=kept), left_out
+
+
+def refusals(preset: Preset, singly: bool) -> dict[str, str]:
+    """The methods that these data don't serve, each with the reason."""
+    context = Context(task=preset.task, rated_singly=singly)
+    found = {}
+    for line in preset.methods:
+        method = registry.method(line.method)
+        if reason := method.refusal(method.options.from_dict(line.options), context):
+            found[line.method] = reason
+    return found
 
 
 def _planned(

@@ -15,16 +15,15 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from workbench import evaluate, peak, saving, stages
+from workbench import peak, saving, stages
 from workbench.build import Built, Encoded
 from workbench.callbacks import BEST, Job, RunTrainer, Watched
 from workbench.fit import Fitted, fit
-from workbench.outcome_files import read_outcomes, write_outcomes
+from workbench.outcome_files import write_outcomes
 from workbench.parameters import count_parameters, total_parameters
 from workbench.progress import Progress
 from workbench.spec import Budget
 from workbench.stages import Complete, Stage
-from workbench.statistics import mean_interval
 
 FOLDER = "stages"
 
@@ -125,6 +124,22 @@ def fit_stages(job: Job, built: Built, encoded: Encoded, *, resume: bool) -> Sta
     return Staged(replace(fitted, progress=total, earlier_seconds=earlier_seconds), tuple(works))
 
 
+def untrained(job: Job, built: Built) -> list[Work]:
+    """The stages as they would begin, nothing trained: what `peaks` measures."""
+    assert job.plan.method.stages is not None
+    order = stages.check(job.plan.method.stages(job.plan.options, job.plan.context))
+    given: dict[str, Any] = {}
+    works = []
+    for stage, stage_job in zip(order, _jobs(job, order)):
+        stage_job.folder.mkdir(parents=True, exist_ok=True)
+        own = _own(stage, stage_job, built) if stage.model else None
+        progress = Progress(step=stage_job.plan.context.steps or 1)
+        works.append(Work(stage, stage_job, progress, {}, dict(given), own.model if own else None))
+        if own:
+            given[stage.name] = own.model
+    return works
+
+
 def _own(stage: Stage, job: Job, built: Built) -> Built:
     """The model that a stage trains beside the run's own."""
     assert stage.model is not None
@@ -157,10 +172,11 @@ def _jobs(job: Job, order: Sequence[Stage]) -> Iterator[Job]:
 def _telling(
     job: Job, order: Sequence[Stage], number: int, before: Sequence[Progress], total: int | None
 ) -> Job:
-    """Its events bear the stage's name, and count steps and seconds on from the stages before. With a budget of seconds
+    """Its events bear the stage's name, and count steps, seconds and tokens on from the stages before. With a budget of seconds
     the `total` of steps is guessed from the pace so far."""
     stage, parts, told = order[number], stages.fractions(order), job.emit
     steps, seconds = sum(one.step for one in before), sum(one.seconds for one in before)
+    tokens = sum(one.tokens for one in before)
     share_before = sum(parts[:number])
 
     def emit(kind: str, values: Mapping[str, Any]) -> None:
@@ -180,6 +196,8 @@ def _telling(
                 found["steps"] = total or guess
         if found.get("seconds") is not None:
             found["seconds"] = seconds + found["seconds"]
+        if found.get("tokens") is not None:
+            found["tokens"] = tokens + found["tokens"]
         told(kind, found, stage=stage.name)  # type: ignore[call-arg]
 
     return replace(job, emit=emit)
@@ -240,70 +258,6 @@ def peaks(works: Sequence[Work], fresh: Callable[[], Built]) -> tuple[list[int |
 
 def _beside(work: Work) -> list[Any]:
     return [model for model in work.given.values() if model is not work.own]
-
-
-def records(
-    works: Sequence[Work], sizes: Sequence[int | None], outcomes: Sequence[evaluate.Outcome], folder: Path
-) -> tuple[dict[str, Any], ...]:
-    """What Result.stages says."""
-    found = []
-    for work, size in zip(works, sizes):
-        gain = _gain(work, outcomes, folder) if work.stage.scored and work is not works[-1] else None
-        found.append(
-            {
-                "name": work.stage.name,
-                "title": work.stage.title,
-                "sentence": work.stage.sentence,
-                "seconds": work.progress.seconds,
-                "peak_memory_bytes": size,
-                "steps": work.progress.step,
-                "samples": work.progress.samples,
-                "best_step": work.progress.best_step,
-                "metrics": dict(work.metrics),
-                **({"gain": gain} if gain else {}),
-            }
-        )
-    return tuple(found)
-
-
-def _gain(work: Work, outcomes: Sequence[evaluate.Outcome], folder: Path) -> dict[str, Any] | None:
-    """The end of the run against this stage, on the same test prompts: two models, so no word about their methods."""
-    path = outcomes_path(folder, work.stage.name)
-    if not path.is_file():
-        return None
-    plan = work.job.plan
-    before, after = (
-        plan.task.marks(found, plan.task_options) for found in (read_outcomes(path), list(outcomes))
-    )
-    if len(before) != len(after):
-        return None
-    interval = mean_interval([b - a for a, b in zip(before, after)])
-    wins = sum(1.0 if b > a else 0.5 if b == a else 0.0 for a, b in zip(before, after)) / len(after)
-    return {
-        "metric": plan.task.judged_by(plan.task_options),
-        "mean": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
-        "rows": interval.n,
-        "win_rate": wins,
-    }
-
-
-def notes(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The gains in words."""
-    from workbench.metric import metric
-
-    told = []
-    for stage in found:
-        gain = stage.get("gain")
-        if gain:
-            bounds = "" if gain["low"] is None else f", 95 % {gain['low']:+.3f} to {gain['high']:+.3f}"
-            told.append(
-                f"Against the end of the stage {stage['title']}, on the same {gain['rows']:,} test rows:"
-                f" {metric(gain['metric']).title} {gain['mean']:+.3f}{bounds}; it wins"
-                f" {gain['win_rate']:.0%} of them (ties half). This compares two models, not two methods."
-            )
-    return tuple(told)
 
 
 def clear(folder: Path) -> None:

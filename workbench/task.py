@@ -66,7 +66,8 @@ class Task:
     Tokens: `encode(tokenizer, rows, labels, max_length, options, room)` gives dicts with input_ids, attention_mask,
     labels and truncated, without padding; `room` is how many tokens the model takes altogether. `collate(rows, pad_id)`
     makes a training batch of them. `cut_note(part, rows, max_length)` says what was cut, or is empty. Where rows are not
-    what is trained on, `pack(rows, max_length)` makes of the training part what is.
+    what is trained on, `pack(rows, max_length)` makes of the training part what is. `said(rows)`
+    are those of them that the task's own loss learns to say.
 
     Learning: `loss(logits, labels, count, label_smoothing)` is the sum over what is learnt, divided by `count`.
 
@@ -121,4 +122,5 @@ class Task:
     check_model: Callable[[Any, str], None] = _any_model
     notes: Callable[[Any, Mapping[str, Sequence[Encoded]]], tuple[str, ...]] = _no_notes
     pack: Callable[[Sequence[Encoded], int], list[Encoded]] = as_they_are
+    said: Callable[[Sequence[Encoded]], list[Encoded]] = list
     drift: Callable[[Live, Live, Sequence[Encoded], Sequence[Outcome]], dict[str, Any]] = _no_drift

@@ -27,6 +27,7 @@ from workbench import (
     quantised,
     sampling_stage,
     saving,
+    stage_results,
     staged,
 )
 from workbench.build import Built, Encoded, Plan, apply_method, encode, finish, load_base, plan_run
@@ -238,8 +239,8 @@ def _measure(
     if works:
         sizes, source = staged.peaks(works, lambda: apply_method(plan, base))
         peak_bytes = max((size for size in sizes if size), default=None)
-        stages = staged.records(works, sizes, test, job.folder)
-        notes = (*notes, *staged.notes(stages))
+        stages = stage_results.records(works, sizes, test, job.folder)
+        notes = (*notes, *stage_results.notes(stages))
         check_peak(plan.setting.budget, peak_bytes or 0)
     else:
         peak_bytes, source = _peak_memory(job, progress, base)

@@ -68,7 +68,7 @@ def following(step: Step, method: Method, options: Options, task: Task) -> Follo
         with whole, evaluate.computing(step.precision, "cpu"):
             outputs = model(**given)
         if step.precision != "float32":
-            outputs = _widened(outputs)
+            outputs = widened(outputs)
         logits = outputs["logits"]
         mark_loss(ledger, logits)
         if method.objective is not None:
@@ -105,7 +105,7 @@ def _batch(step: Step, task: Task, model: Any) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": torch.ones(shape, dtype=torch.long), "labels": labels}
 
 
-def _widened(outputs: Any) -> Any:
+def widened(outputs: Any) -> Any:
     """accelerate gives a model's outputs in 32 bits, whatever it computed in."""
     from accelerate.utils.operations import convert_to_fp32
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import re
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from workbench import judgements
 from workbench.bradley_terry import Chosen, Strength, grouped, strengths
 from workbench.result import Run
 from workbench.store import Store
-from workbench.uploads import keep_upload
 
 BASE = "base"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -62,12 +58,8 @@ def shuffled(keys: Sequence[str], seed: int | None = None) -> list[str]:
 
 
 def add(store: Store, vote: Vote) -> None:
-    """Keep a vote: one line, written at once, so that several readers can vote at a time."""
-    path = _path(store, vote.setting_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(asdict(vote), ensure_ascii=False) + "\n"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0) as file:
-        file.write(line.encode())
+    """Keep a vote."""
+    judgements.append(_path(store, vote.setting_id), asdict(vote))
 
 
 def votes(store: Store, setting_id: str, owner: str | None = None) -> list[Vote]:
@@ -76,17 +68,15 @@ def votes(store: Store, setting_id: str, owner: str | None = None) -> list[Vote]
     return [vote for vote in found if owner is None or vote.owner == owner]
 
 
+def stamp(store: Store, setting_id: str) -> int:
+    """Changes with every vote on the setting's runs."""
+    path = _path(store, setting_id)
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
 def take_back(store: Store, vote: Vote) -> bool:
     """Forget a vote; False where it is gone already."""
-    path = _path(store, vote.setting_id)
-    known = list(_read(path))
-    left = [one for one in known if one.id != vote.id]
-    part = path.with_name(f".{path.name}")
-    part.write_text(
-        "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in left), encoding="utf-8"
-    )
-    part.replace(path)
-    return len(left) < len(known)
+    return judgements.forget(_path(store, vote.setting_id), asdict(vote))
 
 
 def ranking(found: Sequence[Vote]) -> Ranking:
@@ -107,30 +97,13 @@ def column(store: Store, setting_id: str, owner: str | None = None) -> dict[str,
 
 
 def preferences(found: Sequence[Vote]) -> list[dict[str, str]]:
-    """Preference rows: the chosen answer against each other one that says something else. Ties are left out."""
-    rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    for vote in found:
-        if vote.best is None:
-            continue
-        chosen = vote.answers[vote.best].strip()
-        for text in vote.answers.values():
-            rejected = text.strip()
-            if chosen and rejected and rejected != chosen:
-                row = {"prompt": vote.prompt, "chosen": chosen, "rejected": rejected}
-                rows[vote.prompt, chosen, rejected] = row
-    return list(rows.values())
-
-
-def keep_as_data(store: Store, found: Sequence[Vote], owner: str | None, name: str) -> str:
-    """Write the preferences as a file among the visitor's uploads, as if they had brought it; gives its reference."""
-    rows = preferences(found)
-    if not rows:
-        raise ValueError("No vote has yet chosen one answer over another: vote a few times first.")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "votes.jsonl"
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        path.write_text("".join(lines), encoding="utf-8")
-        return keep_upload(store, path, name, owner)
+    """Preference rows: the chosen answer against each other one. Ties are left out."""
+    return judgements.preference_rows(
+        (vote.prompt, vote.answers[vote.best], other)
+        for vote in found
+        if vote.best is not None
+        for other in vote.answers.values()
+    )
 
 
 def _chosen(found: Sequence[Vote]) -> list[Chosen]:
@@ -144,12 +117,9 @@ def _path(store: Store, setting_id: str) -> Path:
 
 
 def _read(path: Path) -> Iterator[Vote]:
-    """A torn last line is left out."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """What is no vote is left out."""
+    for values in judgements.read(path):
         try:
-            values: dict[str, Any] = json.loads(line)
             yield Vote(**values)
         except (ValueError, TypeError):
             continue

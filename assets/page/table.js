@@ -20,10 +20,15 @@ function apply() {
     if (a === null || b === null) return (a === null) - (b === null);
     return sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
   };
-  const rows = [...body.rows].map((row, place) => ({ row, place, pinned: row.hasAttribute("data-pinned"), value: value(row) }));
+  const below = new Map();   // rows that stay under another one, whatever the order
+  const rows = [];
+  for (const row of body.rows) {
+    if (row.hasAttribute("data-below")) below.get(rows.at(-1).row).push(row);
+    else { below.set(row, []); rows.push({ row, place: rows.length, pinned: row.hasAttribute("data-pinned"), value: value(row) }); }
+  }
   rows.sort((a, b) => a.pinned - b.pinned || (a.pinned ? a.place - b.place : compare(a.value, b.value) || a.place - b.place));
   const focused = document.activeElement;
-  body.append(...rows.map(({ row }) => row));
+  body.append(...rows.flatMap(({ row }) => [row, ...below.get(row)]));
   if (body.contains(focused)) focused.focus({ preventScroll: true });
   let rank = 0;
   for (const { row, pinned } of rows) {

@@ -3,14 +3,17 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.pressing import press_until
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 expect.set_options(timeout=60_000)
 
 
 def test_from_rows_to_the_first_batch(server, visit):
     page = visit(server.url)
-    page.locator("[data-action=choose][data-key=identity]").first.click()
-    expect(page.locator("[data-action=task][data-key=generation]")).to_have_attribute("aria-pressed", "true")
+    identity = page.locator("[data-action=choose][data-key=identity]").first
+    chosen = page.locator("[data-action=task][data-key=generation][aria-pressed=true]")
+    press_until(identity, chosen)
     expect(page.get_by_text("unfilled placeholders").first).to_be_visible()
     page.get_by_label("{name}").fill("Robin")
     page.get_by_label("{maker}").fill("the workshop")

@@ -19,6 +19,9 @@ from workbench import estimate, saving
 from workbench.architecture import head_names, is_head
 from workbench.method import Context, Method, Unsuitable, card_parts
 from workbench.parameters import count_parameters, total_parameters
+from workbench.standalone import claims
+from workbench.standalone.filling import LONGEST_METHOD
+from workbench.standalone.method_code import method_lines
 from workbench.task import Live
 
 LABELS = ("negative", "positive")
@@ -298,6 +301,15 @@ def check_half_precision(trial: Trial) -> None:
     assert all(p.dtype == torch.float32 for p in trial.model.parameters() if p.requires_grad)
 
 
+def check_code(trial: Trial, folder: Path) -> None:
+    """The lines of the stand-alone script that put the method on, where it has one: Python, and few enough."""
+    if claims.why_not_trained(trial.method, folder, trial.task):
+        return
+    imports, lines = method_lines(folder, tiny_shapes(trial.layout, task=trial.task))
+    compile("\n".join([*imports, *lines]), trial.method.name, "exec")
+    assert len(lines) <= LONGEST_METHOD, lines
+
+
 def check_generating(trial: Trial) -> None:
     """Texts of several lengths, padded on the left, are continued as each is alone."""
     if trial.task != "generation":
@@ -350,5 +362,6 @@ def check_all(trial: Trial, folder: Path, *, stacking: bool = True) -> None:
     for check in CHECKS:
         check(trial)
     check_saving(trial, folder / "saving")
+    check_code(trial, folder / "saving")
     if stacking:
         check_stacking(trial, folder / "stacking")

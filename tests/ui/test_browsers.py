@@ -203,7 +203,7 @@ def address():
             return sheet.closed(at)
 
         for block in (found, at.head):
-            block.action(act, None, at.outputs, show_progress="hidden").then(None, None, None, js=sheet.FOCUS)
+            block.action(act, None, at.outputs, show_progress="hidden")
     _, url, _ = page.launch(prevent_thread_lock=True, theme=theme(), head=head(), quiet=True)
     yield url
     page.close()

@@ -154,7 +154,7 @@ def test_scores_are_a_table_and_texts_stay_texts(filled):
         ],
     }  # fmt: skip
     html = str(scores_html(document))
-    for words in ("90.0 %", "87.5 %", "-2.5", "-6.0 to +1.0", "1 of 32", "4-bit model: "):
+    for words in ("90.0 %", "87.5 %", "−2.5", "−6.0 to +1.0", "1 of 32", "4-bit model: "):
         assert words in html
     assert EVIL not in html
     offers = [forms.Offer(forms.form("adapter"), EVIL), forms.Offer(forms.form("merged"), None, EVIL)]

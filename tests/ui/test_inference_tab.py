@@ -88,13 +88,25 @@ def test_ticks_stay_when_another_run_finishes(store: Store):
     fake_store.fill(store, methods=("full", "lora"), seeds=(0,), running=1)
     page = Page(store)
     first = page.refresh()
+    chosen = first["runs"]["value"][:1]
     (running,) = store.runs(states=("running",))
     fake_store.write_outcomes(store.run_folder(running.id), [])
     store.change_state(running.id, "finished")
-    again = page.refresh(drawn=first["drawn"], ticked=first["runs"]["value"])
-    assert again["runs"]["value"] == first["runs"]["value"]
+    again = page.refresh(drawn=first["drawn"], ticked=chosen)
+    assert again["runs"]["value"] == chosen
     assert again["answers"] == gr.skip()
     assert page.refresh(drawn=again["drawn"])["runs"] == gr.skip()
+
+
+def test_a_method_that_finishes_later_is_ticked_unless_the_reader_chose(store: Store):
+    fake_store.fill(store, methods=("full", "lora", "head"), seeds=(0,))
+    late = next(run for run in store.runs() if run.label == "LoRA")
+    page = Page(store)
+    everyone = page.refresh()["runs"]["value"]
+    drawn = page.refresh()["drawn"].replace(" " + late.id, "")
+    early = [name for name in everyone if name != late.id]
+    assert set(page.refresh(drawn=drawn, ticked=early)["runs"]["value"]) == set(everyone)
+    assert page.refresh(drawn=drawn, ticked=early[:1])["runs"]["value"] == early[:1]
 
 
 def test_every_pane_is_asked_once_and_shows_what_came(store: Store, monkeypatch: pytest.MonkeyPatch):

@@ -12,6 +12,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from workbench.runner import Runner
 from workbench.spec import Choice, DataSpec, RunSpec, Setting
 from workbench.ui import context, frame, owner, page
 from workbench.ui import plan as plans
@@ -218,6 +219,17 @@ def test_a_hostile_title_stays_text_in_the_header(store):
     assert "<script>" not in frame.header_html(store, plan, None, "data", None)
 
 
+def test_events_draw_no_progress_of_gradios_on_what_they_change(store):
+    drawn_page = page.build(store, Runner(store))
+    drawn = {
+        output
+        for event in drawn_page.config["dependencies"]
+        if event["show_progress_on"] is None
+        for output in event["outputs"]
+    }
+    assert len(drawn) <= 10  # each costs a search through all the page, at every event
+
+
 @pytest.mark.browser
 def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
     file = tmp_path / "mine.csv"
@@ -270,7 +282,6 @@ def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-        from workbench.runner import Runner
         from workbench.store import Store
 
         store = Store(tmp_path / "store")

@@ -94,7 +94,9 @@ def _line(row: dict[str, Any], width: int) -> list[Any]:
     ]
     if "fits_gib" in row:
         cells += [f"{row['largest_batch_size']:,}", f"{row['largest_length']:,}"]
-    return [*cells, ", ".join(name for name, good in row["fits"].items() if good) or "none of the GPUs known"]
+    fits = ", ".join(name for name, good in row["fits"].items() if good) or "none of the GPUs known"
+    stage = row.get("highest_stage")
+    return [*cells, f"{fits} (its highest stage: {stage})" if stage else fits]
 
 
 def _size(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench import registry
@@ -204,10 +205,34 @@ def show(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
+    stages = record.pop("stages", None)
     for key, value in record.items():
         if value not in (None, {}, [], ()):
             print(f"{key:28} {_shown(key, value)}")
+    if stages:
+        print()
+        print_table(*_stage_table(stages), right=range(1, 5))
     return 0
+
+
+def _stage_table(stages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """A line for each stage of a run, with what it reached, and what it added to the one before where that was tested."""
+    lines = []
+    for one in stages:
+        peak, gain = one.get("peak_memory_bytes"), one.get("gain")
+        reached = ", ".join(f"{name} {value:.4g}" for name, value in (one.get("metrics") or {}).items())
+        lines.append(
+            [
+                one["title"],
+                f"{one.get('steps') or 0:,}",
+                f"{one.get('samples') or 0:,}",
+                f"{one.get('seconds') or 0:.1f}",
+                f"{peak / 2**20:,.1f} MiB" if peak else "",
+                reached,
+                f"the stages after it win {gain['win_rate']:.0%} of the test prompts" if gain else "",
+            ]
+        )
+    return ["stage", "steps", "rows", "seconds", "peak memory", "reached", ""], lines
 
 
 def _shown(key: str, value: Any) -> str:

@@ -83,15 +83,19 @@ _CLASSIFICATION = DataTask(
 def _of_records(task: RecordTask, **more: Any) -> DataTask:
     def is_row(row: Any) -> bool:
         return (
-            isinstance(row, dict) and all(isinstance(row.get(n), str) for n in task.fields) and _is_known(row)
+            isinstance(row, dict)
+            and all(isinstance(row.get(n), str) for n in task.fields_of(row))
+            and _is_known(row)
         )
 
     def texts(values: Mapping[str, Any]) -> dict[str, str]:
-        return {name: asked_text(values) if name == "prompt" else values[name] for name in task.fields}
+        return {
+            name: asked_text(values) if name == "prompt" else values[name] for name in task.fields_of(values)
+        }
 
     def shown(values: Mapping[str, Any]) -> dict[str, Any]:
         row = {name: _cut(value) for name, value in values.items()}
-        label = values[task.reply][:_SHOWN] if task.reply else ""
+        label = str(values.get(task.reply, ""))[:_SHOWN] if task.reply else ""
         return {"text": values[task.fields[0]][:_SHOWN], "label": label, **row}
 
     return DataTask(

@@ -163,8 +163,10 @@ def _measured(
         return None, {}, {}
     indices = lengths.measured(usable)
     texts = [entry.texts(usable[i][1].values) for i in indices]
-    counts = {role: lengths.count_lengths([row[role] for row in texts], tokenizer) for role in texts[0]}
-    totals = [entry.total(numbers) for numbers in zip(*counts.values())]
+    roles = dict.fromkeys(role for row in texts for role in row)
+    counts = {role: lengths.count_lengths([r[role] for r in texts if role in r], tokenizer) for role in roles}
+    left = {role: iter(numbers) for role, numbers in counts.items()}
+    totals = [entry.total([next(left[role]) for role in row]) for row in texts]
 
     def histogram(numbers: Sequence[int]) -> Lengths:
         return lengths.histogram(numbers, tokens=tokenizer is not None, limit=limit, rows=len(usable))

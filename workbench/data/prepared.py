@@ -30,7 +30,8 @@ _CARD = "data.json"
 @dataclass(frozen=True)
 class Prepared:
     """What runs train on. `rows` has train, validation and test; each row is {"text", "label"}, for generation
-    {"prompt", "completion"} with references, kind, answer and messages where there are any. Rows of a mix have their
+    {"prompt", "completion"} with references, kind, answer and messages where there are any, for preference {"prompt",
+    "chosen", "rejected"} or one of the two answers alone (workbench.ratings). Rows of a mix have their
     `source`, new rows say in `augmented` what made them. `faults` and `notes` are what was found on the way."""
 
     spec: DataSpec

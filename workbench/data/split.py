@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -131,7 +132,8 @@ def _quotas(total: Counter[str], share: float) -> dict[str, int]:
     """Rows of each label by largest remainder, at least one."""
     exact = {label: count * share for label, count in total.items()}
     quotas = {label: int(value) for label, value in exact.items()}
-    missing = round(sum(exact.values())) - sum(quotas.values())
+    # A plain sum of fractions would depend on the order of the labels.
+    missing = round(math.fsum(exact.values())) - sum(quotas.values())
     for label in sorted(exact, key=lambda name: (quotas[name] - exact[name], name))[:missing]:
         quotas[label] += 1
     return {label: max(1, quota) for label, quota in quotas.items()}

@@ -13,8 +13,10 @@ from workbench.stages import Stage
 if TYPE_CHECKING:
     from workbench.build import Plan
     from workbench.callbacks import Job, Watched
+    from workbench.method import Context
     from workbench.progress import Progress
 
+ONE_BY_ONE = "{} from pairs of a better and a worse answer, and these answers were rated one by one: KTO learns from such ratings"
 SUPERVISED, PREFERENCE, REWARD, POLICY = "supervised", "preference", "reward", "policy"
 
 
@@ -58,6 +60,11 @@ def supervised(options: StartedOptions, share: float) -> tuple[Stage, ...]:
     )
 
 
+def pairs_only(options: Any, context: Context) -> str:
+    """What refuses answers that were rated one by one."""
+    return ONE_BY_ONE.format("It learns") if context.rated_singly else ""
+
+
 def trained_by(module: str, name: str) -> Any:
     """A trainer of a module that is imported when a stage begins."""
 
@@ -68,6 +75,7 @@ def trained_by(module: str, name: str) -> Any:
         made: Watched = getattr(found, name)(job, model, progress, given, watched)
         return made
 
+    make.__name__ = name  # what a prediction knows the stage's step by
     return make
 
 

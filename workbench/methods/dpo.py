@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workbench.method import Context, Method
-from workbench.methods._preference import PREFERENCE, StartedOptions, supervised, trained_by
+from workbench.methods._preference import PREFERENCE, StartedOptions, pairs_only, supervised, trained_by
 from workbench.methods._wrapped import apply, optimizer
 from workbench.options import option
 from workbench.stages import Stage
@@ -65,6 +65,7 @@ METHOD = Method(
     apply=apply,
     optimizer=optimizer,
     stages=stages,
+    refuses=pairs_only,
     learning_rate=5e-5,
     card=__doc__,
     paper="https://arxiv.org/abs/2305.18290",

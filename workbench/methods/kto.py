@@ -1,6 +1,6 @@
 """Learn from single answers that were found good or bad, by how people weigh gains against losses.
 
-**Use it** when answers were rated one by one (thumbs up, thumbs down) and not in pairs; here each pair is taken apart into two ratings.
+**Use it** when answers were rated one by one (thumbs up, thumbs down) and not in pairs: rows of prompt, completion and label (true or false). Of data in pairs each is taken apart into two ratings.
 **Costs** three readings of each answer, one of them of a mismatched answer that tells how far the model has gone, by the model and by its frozen start.
 **Watch** the balance of good and bad ratings: weigh the rarer kind more. Batches must not be small, since the distance is estimated in each.
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workbench.method import Context, Method
-from workbench.methods._preference import PREFERENCE, TunedOptions, trained_by
+from workbench.methods._preference import PREFERENCE, TunedOptions, pairs_only, trained_by
 from workbench.methods._wrapped import apply, optimizer
 from workbench.options import option
 from workbench.stages import Stage
@@ -47,6 +47,7 @@ METHOD = Method(
     apply=apply,
     optimizer=optimizer,
     stages=stages,
+    refuses=pairs_only,
     learning_rate=3e-4,
     card=__doc__,
     paper="https://arxiv.org/abs/2403.07691",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.method import Context, Method, Unsuitable
 from workbench.methods import _wrapped
 from workbench.methods._preference import (
+    ONE_BY_ONE,
     POLICY,
     REWARD,
     StartedOptions,
@@ -116,6 +117,12 @@ def _check_reward_model(model: Any) -> None:
         )
 
 
+def refuses(options: RlhfOptions, context: Context) -> str:
+    if options.reward != "learnt" or not context.rated_singly:
+        return ""
+    return f"{ONE_BY_ONE.format('Its reward model learns')}; reward checker needs no reward model"
+
+
 def stages(options: RlhfOptions, context: Context) -> tuple[Stage, ...]:
     found = supervised(options, options.supervised_share)
     if options.reward == "learnt":
@@ -154,6 +161,7 @@ METHOD = Method(
     apply=apply,
     optimizer=optimizer,
     stages=stages,
+    refuses=refuses,
     learning_rate=5e-5,
     card=__doc__,
     paper="https://arxiv.org/abs/2203.02155",

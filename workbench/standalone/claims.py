@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from workbench import registry
 from workbench.compare import judged_by
 from workbench.exporting import forms
+from workbench.method import Method
 from workbench.result import Run
 from workbench.store import Store
 
@@ -37,24 +40,27 @@ def _why_not(store: Store, run: Run) -> str | None:
     method = registry.methods().get(run.spec.choice.method)
     if method is None:
         return "its method is not installed here"
-    for hook, words in HOOKS.items():
-        if getattr(method, hook) is not None:
-            return words
     trained = store.run_folder(run.id) / forms.TRAINED
     if not trained.is_dir():
         return "its trained weights are gone"
+    return why_not_trained(method, trained, setting.task) or _setting(run)
+
+
+def why_not_trained(method: Method, trained: Path, task: str) -> str | None:
+    """Why a script can't make what was trained so, whatever the setting; None where it can."""
+    for hook, words in HOOKS.items():
+        if getattr(method, hook) is not None:
+            return words
     made = forms.made_of(trained)
     if made == forms.PARTS:
         return "its modules are the workbench's own (the export of its adapter brings them)"
-    if made == forms.PEFT and (reason := _tuner(forms.peft_config(trained), run)):
-        return reason
-    return _setting(run)
+    return _tuner(forms.peft_config(trained), task) if made == forms.PEFT else None
 
 
-def _tuner(config: dict[str, object], run: Run) -> str | None:
+def _tuner(config: dict[str, object], task: str) -> str | None:
     if config.get("peft_type") in MENDED:
         return f"PEFT's {config.get('peft_type')} needs corrections that the workbench makes"
-    if config.get("num_virtual_tokens") and run.spec.setting.task == "classification":
+    if config.get("num_virtual_tokens") and task == "classification":
         return "with prompts in front, plain PEFT reads the wrong word of padded rows"
     return None
 

@@ -26,8 +26,7 @@ def method_lines(trained: Path, shapes: Any) -> tuple[list[str], list[str]]:
     """(import lines, code lines). `shapes` is the base, with weights or without."""
     if forms.made_of(trained) == forms.PEFT:
         name, values = _peft(trained)
-        if targets := values.get("target_modules"):
-            values["target_modules"] = shortest(targets, [name for name, _ in shapes.named_modules()])
+        values |= _short_names(values, [name for name, _ in shapes.named_modules()])
         call = _call(f"config = {name}", values)
         return [f"from peft import {name}, get_peft_model"], [*call, "model = get_peft_model(model, config)"]
     parameters = [name for name, _ in shapes.named_parameters()]
@@ -45,16 +44,41 @@ def method_lines(trained: Path, shapes: Any) -> tuple[list[str], list[str]]:
 def selection(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
     """A function `is_trained` that is true for these names and no others, in as few words as can be found."""
     prefixes = _prefixes(trained, parameters)
+    ends = _ends(trained, parameters)
+    rest = [name for name in trained if not name.endswith(tuple(ends))]
+    begins = _prefixes(rest, [name for name in parameters if name not in trained or name in rest])
     patterns = sorted({re.sub(r"(?<=\.)\d+(?=\.)", r"[0-9]+", re.escape(name)) for name in trained})
     matched = {name for name in parameters if any(re.fullmatch(p, name) for p in patterns)}
+    if ends and len(ends) + len(begins) < min(len(prefixes), len(patterns)):
+        either = " or ".join(
+            f"name.{how}swith({_tuple(words)})" for how, words in (("start", begins), ("end", ends)) if words
+        )
+        return [f"def is_trained(name): return {either}  # noqa: E704"]
     if len(prefixes) > len(patterns) and matched == set(trained):
-        lines = _wrapped("TRAINED = (", [repr(p) for p in patterns], ",)" if len(patterns) == 1 else ")")
         return [
-            *lines,
+            *_wrapped("TRAINED = (", [repr(p) for p in patterns], ",)" if len(patterns) == 1 else ")"),
             "def is_trained(name): return any(re.fullmatch(one, name) for one in TRAINED)  # noqa: E704",
         ]
     lines = _wrapped("TRAINED = (", [repr(p) for p in prefixes], ",)" if len(prefixes) == 1 else ")")
     return [*lines, "def is_trained(name): return name.startswith(TRAINED)  # noqa: E704"]
+
+
+def _tuple(words: Sequence[str]) -> str:
+    return repr(words[0]) if len(words) == 1 else repr(tuple(words))
+
+
+def _ends(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
+    """The last parts of names, dot included, that several trained names have and no other has."""
+    others = {name.rpartition(".")[2] for name in parameters if name not in trained}
+    lasts = [name.rpartition(".")[2] for name in trained]
+    return [f".{last}" for last in sorted(set(lasts)) if last not in others and lasts.count(last) > 1]
+
+
+def _short_names(values: Mapping[str, Any], modules: Sequence[str]) -> dict[str, Any]:
+    """The lists of modules with short names: all of them or none, since PEFT holds one against the other."""
+    lists = {name: values[name] for name in ("target_modules", "feedforward_modules") if values.get(name)}
+    short = {name: shortest(targets, modules) for name, targets in lists.items()}
+    return short if all(short[name] is not lists[name] for name in lists) else lists
 
 
 def shortest(targets: Any, modules: Sequence[str]) -> Any:
@@ -113,6 +137,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value)
     return value
+
+
+def model_lines(auto_class: str, arguments: Sequence[str]) -> list[str]:
+    """The base model at full precision, with what the task and its revision ask for."""
+    given = ["BASE", "dtype=torch.float32", "pad_token_id=PAD", "use_cache=False", *arguments]
+    return _wrapped(f"model = {auto_class}.from_pretrained(", given, ")")
 
 
 def _call(begin: str, values: Mapping[str, Any]) -> list[str]:

@@ -20,8 +20,8 @@ from workbench.exporting.card import model_words
 from workbench.exporting.opened import Opened, open_run
 from workbench.result import Run
 from workbench.standalone import claims
-from workbench.standalone.filling import HERE, autocast, filled, patience, pieces_of, step, tidy
-from workbench.standalone.method_code import method_lines
+from workbench.standalone.filling import HERE, LONGEST, autocast, filled, patience, pieces_of, step, tidy
+from workbench.standalone.method_code import method_lines, model_lines
 from workbench.store import Store
 
 SCRIPT, NOTEBOOK = "train.py", "train.ipynb"
@@ -77,8 +77,14 @@ def code_of(store: Store, run: Run) -> Code:
     prepared = load_prepared(store.data_folder(run.spec.setting.data.fingerprint))
     tokenizer = one.tokenizer()
     values, rows = (_classification if one.is_classifier else _generation)(one, run, prepared, tokenizer)
-    script = filled((HERE / "common.txt").read_text(encoding="utf-8"), _shared(one, run, prepared) | values)
-    return Code(tidy(script), rows, _order(one, run, prepared, tokenizer), whole.brings_base(one))
+    template = (HERE / "common.txt").read_text(encoding="utf-8")
+    script = tidy(filled(template, _shared(one, run, prepared) | values))
+    if (lines := len(script.splitlines())) > LONGEST:
+        raise ValueError(
+            f"The script of {run.label} would have {lines} lines, and {LONGEST} are what one reads at a sitting:"
+            " which of the model's weights it trains takes too many words."
+        )
+    return Code(script, rows, _order(one, run, prepared, tokenizer), whole.brings_base(one))
 
 
 def _order(one: Opened, run: Run, prepared: Prepared, tokenizer: Any) -> list[list[int]]:
@@ -162,7 +168,13 @@ def _shared(one: Opened, run: Run, prepared: Prepared) -> dict[str, str]:
         "EVALUATIONS": repr(setting.evaluations),
         "SCHEDULE": SCHEDULES[setting.schedule],
         "FUSED": ", fused=True" if setting.optimizer == "adamw_torch_fused" else "",
-        "AUTO": one.task.model_class,
+        "MODEL_CODE": "\n".join(
+            model_lines(
+                one.task.model_class,
+                (["num_labels=len(LABELS)"] if one.is_classifier else [])
+                + (["revision=REVISION"] if revision else []),
+            )
+        ),
         "METHOD_CODE": "\n".join(code),
         **step(setting.gradient_accumulation, smoothed=not one.is_classifier and setting.label_smoothing > 0),
         **patience(setting.early_stopping),
@@ -190,7 +202,6 @@ def _classification(
         "JUDGE": parts["JUDGE"],
         "BETTER": ">",
         "NUMBERS": f"LABELS, MAX_LENGTH = {list(one.labels)!r}, <<LENGTH>>",
-        "LABEL_ARGUMENTS": ", num_labels=len(LABELS)",
         "CLASSES": one.task.model_class,
     }, rows
 
@@ -225,7 +236,6 @@ def _generation(
         "JUDGE": filled(parts["JUDGE"], {"SCORE_FUNCTION": parts[judged]}),
         "BETTER": "<",
         "NUMBERS": "\n".join(numbers),
-        "LABEL_ARGUMENTS": "",
         "CLASSES": f"{one.task.model_class}, GenerationConfig",
         "EXTRA": "\x00".join(EXTRA_IMPORTS.get(judged, ()))
         + ("\x00import re" if judged == "answer_match" else ""),

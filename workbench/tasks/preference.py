@@ -3,138 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from workbench import checkers, templates
-from workbench.options import Options, option
+from workbench import checkers, ratings
 from workbench.task import Batch, Encoded, Live, Outcome, Row, Task
 from workbench.tasks import generation
-from workbench.tasks.generation import DECODING, SILENCE, GenerationOptions
+from workbench.tasks._preference_options import ACCURACY as ACCURACY
+from workbench.tasks._preference_options import REWARD, complete, writing
+from workbench.tasks._preference_options import PreferenceOptions as PreferenceOptions
+from workbench.tasks.generation import SILENCE
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
-
-REWARD, ACCURACY = "mean_reward", "preference_accuracy"
-NO_CHECKER = "needs a checker, and these rows have none: use preference_accuracy"
-
-
-@dataclass(frozen=True)
-class PreferenceOptions(Options):
-    template: str = option(
-        "plain",
-        "How a prompt is laid out: plain (the prompt and a new line), alpaca, chat (the model's own chat template), or a"
-        " text of your own with {prompt} in it; the answer follows at its end.",
-        names=templates.NAMES,
-    )
-    max_new_tokens: int = option(64, "The longest answer, in tokens.", min=1, max=8192)
-    do_sample: bool = option(
-        True, "Draw each token by its probability instead of taking the likeliest (greedy)."
-    )
-    temperature: float = option(
-        0.8,
-        "Where tokens are drawn: below 1 likely tokens are drawn more often.",
-        min=0.01,
-        max=10,
-        advanced=True,
-    )
-    top_p: float = option(
-        1.0,
-        "Where tokens are drawn: only from the likeliest that make up this share.",
-        min=0.01,
-        max=1,
-        advanced=True,
-    )
-    top_k: int = option(
-        0, "Where tokens are drawn: only from so many of the likeliest; 0 for all.", min=0, advanced=True
-    )
-    decoding_seed: int = option(
-        0, "Where tokens are drawn: the seed of the draw.", min=0, max=2**31 - 1, advanced=True
-    )
-    per_token: bool = option(
-        True,
-        "Compare the two given answers by their log-probability per token; otherwise by that of the whole answer, where a"
-        " longer one is at a disadvantage.",
-        advanced=True,
-    )
-    checker: str = option(
-        checkers.AUTO,
-        "The program that gives an answer its reward: that of a bundled data set by its name, none, or auto, the one of"
-        " the data set that the prompts come from.",
-        names=(checkers.AUTO, checkers.NONE),
-        advanced=True,
-    )
-    judge_by: str = option(
-        "auto",
-        "What the table ranks by and the paired tests compare row by row: mean_reward of the model's own answers, or"
-        " preference_accuracy on the given ones; auto: the reward where there is a checker.",
-        choices=("auto", REWARD, ACCURACY),
-        advanced=True,
-    )
-    choose_by: str = option(
-        "auto",
-        "What picks the best checkpoint on the validation part; auto: what judges. perplexity is that of the chosen"
-        " answers.",
-        choices=("auto", REWARD, ACCURACY, "margin", "perplexity"),
-        advanced=True,
-    )
-    validation_answers: int = option(
-        50,
-        "Where choose_by is mean_reward: how many validation prompts are answered each time.",
-        min=1,
-        advanced=True,
-    )
-    test_answers: int | None = option(
-        None, "How many test rows are answered at the end, spread evenly; none for all.", min=1, advanced=True
-    )
-    answer_batch: int = option(32, "Answers generated at once.", min=1, max=4096, advanced=True)
-    checker_hash: str = option(
-        "", "Filled in by the workbench: a hash of the checker's program.", advanced=True, derived=True
-    )
-    template_hash: str = option(
-        "", "Filled in by the workbench: a hash of the template's text.", advanced=True, derived=True
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        writing(self)  # checks what both have
-        if self.checker not in (checkers.AUTO, checkers.NONE):
-            checkers.checker(self.checker)
-        if self.checker == checkers.NONE and REWARD in (self.judge_by, self.choose_by):
-            raise ValueError(f"{REWARD} {NO_CHECKER}")
-
-
-def writing(options: PreferenceOptions) -> GenerationOptions:
-    """The same way of asking, as the task `generation` knows it."""
-    same = {name: getattr(options, name) for name in (*DECODING, "template", "template_hash", "answer_batch")}
-    return GenerationOptions(**same)
-
-
-def complete(
-    options: PreferenceOptions, tokenizer: Any, rows: Mapping[str, Sequence[Row]]
-) -> PreferenceOptions:
-    """With hashes of template and checker, and every `auto` decided."""
-    asked = generation.complete(writing(options), tokenizer, {})
-    name = checkers.checker_of(rows) if options.checker == checkers.AUTO else options.checker
-    found = "" if name == checkers.NONE else checkers.checker_hash(name)
-    if options.checker_hash not in ("", found):
-        raise ValueError(
-            f"the checker of {name} has the hash {found}, not {options.checker_hash} as recorded: it has changed since, so"
-            " this would be another setting"
-        )
-    usual = ACCURACY if name == checkers.NONE else REWARD
-    judge = usual if options.judge_by == "auto" else options.judge_by
-    choose = judge if options.choose_by == "auto" else options.choose_by
-    if name == checkers.NONE and REWARD in (judge, choose):
-        raise ValueError(f"{REWARD} {NO_CHECKER}")
-    return replace(
-        options,
-        checker=name,
-        checker_hash=found,
-        judge_by=judge,
-        choose_by=choose,
-        template_hash=asked.template_hash,
-    )
 
 
 def encode(
@@ -145,15 +26,21 @@ def encode(
     options: PreferenceOptions | None = None,
     room: int | None = None,
 ) -> list[Encoded]:
-    """The prompt with its chosen answer as in `generation`; under `rejected` the same prompt with the other one."""
+    """The prompt with its chosen answer as in `generation`; under `rejected` the same prompt with the other one. An answer
+    that was rated by itself says in `rated` as what."""
     asked = writing(options or PreferenceOptions())
 
-    def laid_out(answer: str) -> list[Encoded]:
-        given = [{**row, "completion": row[answer]} for row in rows]
+    def laid_out(answers: Sequence[str]) -> list[Encoded]:
+        given = [{**row, "completion": answer} for row, answer in zip(rows, answers)]
         return generation.encode(tokenizer, given, labels, max_length, asked, room)
 
     found: list[Encoded] = []
-    for chosen, rejected in zip(laid_out("chosen"), laid_out("rejected")):
+    first = laid_out([row[ratings.side(row)] for row in rows])
+    second = laid_out([row.get(ratings.BAD, "") for row in rows])
+    for row, chosen, rejected in zip(rows, first, second):
+        if ratings.is_single(row):
+            found.append({**chosen, "rated": ratings.side(row)})
+            continue
         # A prompt that was cut for the longer answer is the same for the shorter one.
         most = min(_prompt_tokens(chosen), _prompt_tokens(rejected))
         both = _with_prompt(chosen, most), _with_prompt(rejected, most)
@@ -175,7 +62,7 @@ def _with_prompt(row: Encoded, most: int) -> dict[str, Any]:
 
 
 def cut_note(part: str, rows: Sequence[Encoded], max_length: int) -> str:
-    longer = [max((row, row["rejected"]), key=lambda one: sum(one["cut_tokens"])) for row in rows]
+    longer = [max((row, row.get("rejected", row)), key=lambda one: sum(one["cut_tokens"])) for row in rows]
     return generation.cut_note(
         part, [{**one, "truncated": sum(one["cut_tokens"]) > 0} for one in longer], max_length
     )
@@ -191,7 +78,12 @@ def notes(options: PreferenceOptions, rows: Mapping[str, Sequence[Encoded]]) -> 
             *found,
             "These prompts have no checker: the model's own answers are shown, but no reward is known.",
         )
-    return found
+    return (*found, ratings.SAID) if any("rated" in row for row in rows["test"]) else found
+
+
+def said(rows: Sequence[Encoded]) -> list[Encoded]:
+    """An answer that was found bad by itself is nothing to learn to say."""
+    return [row for row in rows if row.get("rated") != ratings.BAD]
 
 
 def collate(rows: Sequence[Encoded], pad_id: int) -> dict[str, Any]:
@@ -233,13 +125,14 @@ def score(
 
     if not outcomes:
         raise ValueError("a score needs at least one row")
-    count, tokens = len(outcomes), sum(o["chosen_tokens"] for o in outcomes)
-    nats = sum(o["chosen_nats"] for o in outcomes) / max(1, tokens)
+    count = len(outcomes)
     found = {
         ACCURACY: sum(o["preferred"] for o in outcomes) / count,
         "margin": sum(o["margin"] for o in outcomes) / count,
-        "perplexity": math.exp(nats) if not nats > 700 else math.inf,
     }
+    if any("chosen_nats" in o for o in outcomes):
+        nats = validation_loss(outcomes, labels)
+        found["perplexity"] = math.exp(nats) if not nats > 700 else math.inf
     answered = [o for o in outcomes if "output" in o]
     if answered:
         found["answer_tokens"] = sum(o["new_tokens"] for o in answered) / len(answered)
@@ -248,10 +141,10 @@ def score(
     return found
 
 
-def validation_loss(outcomes: Sequence[Outcome], labels: Sequence[str]) -> float:
+def validation_loss(outcomes: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> float:
     """Nats per token of the chosen answers."""
-    tokens = sum(o["chosen_tokens"] for o in outcomes)
-    return sum(o["chosen_nats"] for o in outcomes) / max(1, tokens)
+    known = [o for o in outcomes if "chosen_nats" in o]
+    return sum(o["chosen_nats"] for o in known) / max(1, sum(o["chosen_tokens"] for o in known))
 
 
 def details(outcomes: Sequence[Outcome], labels: Sequence[str]) -> dict[str, Any]:
@@ -335,6 +228,7 @@ TASK = Task(
     encode=encode,
     collate=collate,
     cut_note=cut_note,
+    said=said,
     loss=loss,
     validate=validate,
     predict=predict,

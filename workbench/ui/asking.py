@@ -12,6 +12,7 @@ from workbench.store import Store
 from workbench.ui.asking_fit import fit_as_found as fit_as_found
 from workbench.ui.asking_fit import known_fit as known_fit
 from workbench.ui.asking_fit import methods_that_fit as methods_that_fit
+from workbench.ui.plan import DATA_FACTS
 from workbench.ui.remembered import forget as forget
 from workbench.ui.remembered import is_known, known, remember, remembered, stamp
 from workbench.uploads import PREFIX, located
@@ -81,7 +82,7 @@ def _data_question(
     source = str(data["source"])
     path = located(store, source, owner)
     upload = path if source.startswith(PREFIX) else None
-    arguments = {k: v for k, v in data.items() if k not in ("title", "fingerprint", "labels", "rows")}
+    arguments = {k: v for k, v in data.items() if k not in DATA_FACTS}
     stamps = [stamp(p) for p in (path, *(data.get("parts") or {}).values())]
     key = canonical_json(["data", str(store.folder), arguments, upload, stamps, model, max_length])
     return key, arguments, upload

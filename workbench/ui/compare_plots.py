@@ -22,7 +22,7 @@ from workbench.ui.scatter_plot import scatter_figure
 AXIS_WORDS: dict[XAxis, tuple[str, str]] = {
     "step": ("training step", "step"),
     "time": ("seconds of training", "second"),
-    "tokens": ("tokens seen, spread evenly over the steps", "token"),
+    "tokens": ("tokens seen", "token"),
 }
 
 

@@ -11,9 +11,11 @@ from workbench import registry
 from workbench.compare import Comparison, Row
 from workbench.metric import OF_FEW_BITS, metric
 from workbench.statistics import Interval
+from workbench.ui.deployed_rows import EXPLAINED
 from workbench.ui.parts import format_score, format_value, scale_axis, term
 from workbench.ui.shown import head_of, is_share, plain_figure, times, yardstick_of, yardstick_words
 from workbench.ui.table import Column
+from workbench.ui.vote_column import vote_column
 
 GROUPS = ("How good", "What moves", "Cost to train", "Cost to serve")
 MEMORY_SOURCES = {"tensors": "tensor bytes, counted", "cuda_allocator": "allocator"}
@@ -92,7 +94,8 @@ def table_columns(
         columns.append(_column(name, group, f" ({source})" if memory and source else ""))
         if memory:
             columns.append(Column("memory_bar", _bar_head(comparison), group, sortable=False, narrow=0))
-    return columns if letters in columns else [*columns, letters]
+    columns = columns if letters in columns else [*columns, letters]
+    return [*columns, vote_column("Readers")] if comparison.votes else columns
 
 
 def _column(name: str, group: str, more_help: str = "") -> Column:
@@ -182,11 +185,12 @@ def caption(comparison: Comparison, source: str, chosen: Sequence[str]) -> Marku
         for name in names
         if any(name in row.cells for row in comparison.rows)
     )
+    forms = EXPLAINED + " " if comparison.deployed else ""
     return Markup(
         "{}Methods that share a letter cannot be told apart (paired test over seeds and rows, Holm). {}{}"
         "Underlined: the best of its column. Latency at batch 1, × against the base. “cannot” does not merge, "
-        "“–” does not apply, an empty cell was not measured.<br>What the columns mean: {}."
-    ).format(several, dotted, memory, words)
+        "“–” does not apply, an empty cell was not measured. {}<br>What the columns mean: {}."
+    ).format(several, dotted, memory, forms, words)
 
 
 def plain_grid(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

@@ -20,6 +20,7 @@ from workbench.ui.comparison_columns import (
     table_columns,
     usual_columns,
 )
+from workbench.ui.deployed_rows import with_forms
 from workbench.ui.parts import (
     badge,
     bar,
@@ -36,6 +37,7 @@ from workbench.ui.parts import (
 from workbench.ui.shown import is_share, plain_figure, times, yardstick_of
 from workbench.ui.table import Cell, Column, table_html
 from workbench.ui.table import Row as TableRow
+from workbench.ui.vote_column import vote_cell
 
 # Methods of these families leave the model as it was built: there is nothing to merge.
 _NOTHING_TO_MERGE = ("whole", "selected")
@@ -62,6 +64,7 @@ def comparison_table(
     rows = [replace(row, kind="chosen") if row.kind == "run" and row.key == advised else row for row in rows]
     places = {key: place for place, key in enumerate(order or ())}
     rows.sort(key=lambda row: (_LAYERS[row.kind], places.get(row.key, len(places))))
+    rows = with_forms(rows, comparison.deployed, drawing.columns, comparison.metric)
     words = caption(comparison, source, chosen)
     return table_html(drawing.columns, rows, caption=words, sorted_by=None if order else comparison.metric)
 
@@ -90,6 +93,7 @@ def _row(row: Row, drawing: _Drawing) -> TableRow:
     cells |= {"name": _name(row, failed), "whisker": _whisker(row, drawing)}
     cells["letters"] = Cell(group_letters("".join(row.letters.split()), drawing.every))
     cells["memory_bar"] = _memory_bar(row, drawing)
+    cells["votes"] = vote_cell(drawing.comparison.votes.get(row.key))
     if "merged_latency_ratio" not in row.cells and not row.reference and row.mean(score) is not None:
         cells["merged_latency_ratio"] = _unmerged(row)
     return TableRow(row.key, cells, "reference" if row.reference else "run", row.family)

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from workbench.runner import Runner
 
 TAB_IDS = ("data", "methods", "train", "inference", "compare", "learn")
-QUIET: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-"""How handlers are wired: never one after another, without Gradio's own progress, and not in its public list of calls."""
+QUIET: dict[str, Any] = {
+    "concurrency_limit": None, "show_progress": "hidden", "show_progress_on": [], "api_visibility": "private"
+}  # fmt: skip
+"""How handlers are wired: never one after another, without Gradio's own progress, and not in its public list of calls.
+
+Without the empty `show_progress_on`, Gradio's page searches all it holds, once for every part that was ever drawn anew,
+whenever an event begins, moves or ends: on this page that kept a core of the reader's machine busy for good."""
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 

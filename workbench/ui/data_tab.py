@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.data.records.single_ratings import RATED
 from workbench.ui import (
     asking,
     data_browser,
@@ -180,8 +181,7 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
         show_source_kind, at["kind"], [at["browse"], at["upload_panel"], at["named_panel"]], **QUIET
     )
     for block in (at["bundled"], at["set"].head):
-        event = block.action(choose_bundled, context.plan, outputs, trigger_mode="once", **QUIET)
-        event.then(None, None, None, js=sheet.FOCUS)
+        block.action(choose_bundled, context.plan, outputs, trigger_mode="once", **QUIET)
     at["find_set"].input(
         find_sets, [at["find_set"], context.plan], at["bundled"], trigger_mode="always_last", **QUIET
     )
@@ -256,6 +256,8 @@ def _shown(
             "labels": len(spec["labels"]) or None,
             "rows": dict(report["parts"]),
         }
+        if (report["format"] or {}).get("name") in RATED:
+            facts["rated_singly"] = True
     new = _with_data(plan, request, {**data, **facts})
     yield {
         **({} if keep and new == plan else {context.plan: new}),

@@ -96,7 +96,7 @@ def _row(need: Need, top: int, asked_gib: float | None) -> Markup:
     return Markup(
         '<div class="wb-need" role="listitem">{}<div class="wb-need-main">{}<p class="wb-note wb-need-split">{}</p></div>'
         '<div class="wb-need-facts">{}</div>{}</div>'
-    ).format(name, _stack(memory, top), _split(memory), facts, _fits(row))
+    ).format(name, _stack(memory, top), _split(row), facts, _fits(row))
 
 
 def _stack(memory: Mapping[str, int], top: int) -> Markup:
@@ -108,10 +108,13 @@ def _stack(memory: Mapping[str, int], top: int) -> Markup:
     return Markup('<div class="wb-bar wb-stacked" aria-hidden="true">{}</div>').format(pieces)
 
 
-def _split(memory: Mapping[str, int]) -> str:
-    """The bar in words, the large parts alone."""
+def _split(row: Mapping[str, Any]) -> str:
+    """The bar in words, the large parts alone; of which stage it is, where there are several."""
+    memory = row["memory"]
     shown = [(title, memory[kind]) for kind, title, _ in KINDS if memory[kind] * 200 >= memory["peak"]]
-    return ", ".join(f"{title.lower()} {parts.format_bytes(size)}" for title, size in shown)
+    words = ", ".join(f"{title.lower()} {parts.format_bytes(size)}" for title, size in shown)
+    stage = row.get("highest_stage")
+    return f"{words}; the stage that needs most: {stage}" if stage else words
 
 
 def _trained(row: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from workbench.exporting.forms import Offer
 from workbench.exporting.push import Sending
 from workbench.ui.curve_table import plain_table
 from workbench.ui.parts import badge, button, format_bytes, progress_bar, term
+from workbench.ui.shown import is_share
 
 Busy = tuple[str, str, float | None]
 WORDS = (
@@ -92,8 +93,12 @@ def scores_html(document: Mapping[str, Any] | None) -> Markup:
     notes = [f"{row['title']}: {row['reason']}" for row in document["forms"] if row["reason"]]
     items = Markup("").join(Markup("<li>{}</li>").format(note) for note in (*document["notes"], *notes))
     legend = Markup(
-        '<p class="wb-note">{} in points, with its 95 % interval over the {:,} test rows; latency at batch 1.</p>'
-    ).format(term("Drift", dict(WORDS)["drift"]), document["rows"])
+        '<p class="wb-note">{}{}, with its 95 % interval over the {:,} test rows; latency at batch 1.</p>'
+    ).format(
+        term("Drift", dict(WORDS)["drift"]),
+        " in points" if is_share(document["metric"]) else ", more is better",
+        document["rows"],
+    )
     return Markup('{}{}<ul class="wb-said-notes wb-small wb-two">{}</ul>').format(
         plain_table(heads, rows, "Scores of the deployed forms"), legend, items
     )

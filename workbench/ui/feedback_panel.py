@@ -20,7 +20,7 @@ from workbench.ui import feedback_view, shown
 from workbench.ui.context import QUIET, PageContext, owner_of, run_of, say_errors
 from workbench.ui.controls import html_block
 from workbench.ui.frame import data_title
-from workbench.ui.live_plan import change_plan
+from workbench.ui.judged_data import learn_from
 from workbench.ui.owner import STRANGER
 from workbench.ui.plan import Plan
 
@@ -161,16 +161,7 @@ class _Handlers:
             raise ValueError(shown.NO_RUNS)
         data = runs[0].spec.setting.data
         rated = feedback.ratings(self.context.store, data.fingerprint, owner)
-        name = f"rated-{data_title(data.source)}.jsonl"
-        source = feedback.keep_as_data(self.context.store, rated, owner, name)
-        chosen = {"task": "preference", "data": {"source": source, "title": name}}
-        new = change_plan(plan, request, lambda newest: {**newest, **chosen})
-        count = len(feedback.rows(rated))
-        gr.Info(
-            f"{count} rated pairs are the data set now: methods of the task preference learn from them.",
-            duration=8,
-        )
-        return new, gr.Tabs(selected="data")
+        return learn_from(self.context, plan, feedback.rows(rated), "rated", data, request)
 
     def _next(
         self, runs: Sequence[Run], who: Sequence[str], now: Asked, request: gr.Request, last: Markup = NOTHING

@@ -70,12 +70,8 @@ def wire_first_batch(context: PageContext, at: dict[str, Any]) -> None:
     def close_first_batch(event: gr.EventData) -> Updates:
         return sheet.closed(shown) if event.action == sheet.CLOSE else {}
 
-    at["show_batch"].click(show_first_batch, context.plan, shown.outputs, trigger_mode="once", **QUIET).then(
-        None, None, None, js=sheet.FOCUS
-    )
-    shown.head.action(close_first_batch, None, shown.outputs, trigger_mode="once", **QUIET).then(
-        None, None, None, js=sheet.FOCUS
-    )
+    at["show_batch"].click(show_first_batch, context.plan, shown.outputs, trigger_mode="once", **QUIET)
+    shown.head.action(close_first_batch, None, shown.outputs, trigger_mode="once", **QUIET)
 
 
 def _working(plan: Plan) -> Markup:

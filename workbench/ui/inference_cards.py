@@ -17,9 +17,8 @@ from workbench.ui import decoding_form, prompt_file, shown
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors
 from workbench.ui.downloads import _written as written
 from workbench.ui.explain_card import explain_html
-from workbench.ui.frame import data_title
 from workbench.ui.inference_layout import CHAT, FILE, ONE
-from workbench.ui.live_plan import change_plan
+from workbench.ui.judged_data import learn_from
 from workbench.ui.pane_asking import POLL_SECONDS, Asking, threads
 from workbench.ui.panes import Answers, panes_html
 from workbench.ui.plan import Plan
@@ -150,12 +149,8 @@ class _Handlers:
         """The votes as a preference data set of one's own, chosen on the Data tab."""
         runs, owner = self._runs(setting_id, request)
         setting = runs[0].spec.setting
-        name = f"votes-{data_title(setting.data.source)}.jsonl"
-        found = votes.votes(self.context.store, setting.id, owner)
-        source = votes.keep_as_data(self.context.store, found, owner, name)
-        chosen = {"task": "preference", "data": {"source": source, "title": name}}
-        gr.Info("The votes are the data set now: methods of the task preference learn from them.", duration=8)
-        return change_plan(plan, request, lambda newest: {**newest, **chosen}), gr.Tabs(selected="data")
+        rows = votes.preferences(votes.votes(self.context.store, setting.id, owner))
+        return learn_from(self.context, plan, rows, "votes", setting.data, request)
 
     # -- explanation -------------------------------------------------------------------------------------------------
 

@@ -54,7 +54,8 @@ class _Handlers:
     def refresh_inference(
         self, setting_id: str | None, drawn: str, ticked: Sequence[str], every: bool, request: gr.Request
     ) -> list[Any]:
-        """New chips when runs finished or the setting changed; ticks and answers stay while their runs do."""
+        """New chips when runs finished or the setting changed; the reader's own ticks and the answers stay while their
+        runs do."""
         owner = owner_of(request)
         chosen, runs = shown.setting_and_runs(self.context, setting_id, owner)
         finished = [run for run in runs if run.state == "finished"]
@@ -70,6 +71,7 @@ class _Handlers:
             same = drawn.split(" ", 1)[0] == str(chosen)
             offered = {*(run.id for run in finished), *REFERENCES}
             kept = [name for name in ticked if name in offered] if same else []
+            kept = _joined(finished, kept, drawn, every)
             new["runs"], values = run_chips(finished, kept, every)
             new["every_seed"] = gr.update(visible=len(finished) > len({r.spec.choice.id for r in finished}))
             new["run"] = gr.update(value=run_words(values))
@@ -226,6 +228,16 @@ class _Handlers:
 
 def go_to_methods() -> Any:
     return gr.Tabs(selected="methods")
+
+
+def _joined(finished: Sequence[Run], kept: Sequence[str], drawn: str, every: bool) -> list[str]:
+    """Ticks, and those of methods that finished since they were drawn, unless the reader changed a tick."""
+    earlier = [run for run in finished if run.id in drawn.split(" ")]
+    if not earlier or set(kept) != set(run_chips(earlier, (), every)[1]):
+        return list(kept)
+    asked = {run.spec.choice.id for run in earlier}
+    later = [run for run in finished if run.spec.choice.id not in asked]
+    return [*kept, *(run_chips(later, (), every)[1][:-1] if later else ())]
 
 
 def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> None:

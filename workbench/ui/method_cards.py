@@ -79,7 +79,7 @@ def _card(
     plan: Plan, method: Method, key: str, reasons: Reasons | None, count: Mapping[str, Any] | None
 ) -> Card:
     entry = entry_of(plan, key)
-    reason = unfit_task(method, plan["task"]) or as_sentence((reasons or {}).get(method.name))
+    reason = unfit(method, plan, entry["options"]) or as_sentence((reasons or {}).get(method.name))
     measures: tuple[Measure, ...] = ()
     note = changed_words(method, entry)
     if reason is None and count is not None and count.get("reason"):
@@ -98,10 +98,15 @@ def _card(
     return Card(key, method.title, method.sentence, method.family, measures, disabled=reason, note=note)
 
 
-def unfit_task(method: Method, task: str) -> str | None:
-    if task in method.tasks:
-        return None
-    return f"Made for {', '.join(map(task_title, method.tasks))}; your task is {task_title(task)}."
+def unfit(method: Method, plan: Plan, options: Mapping[str, Any]) -> str | None:
+    """Why it can't serve the task or the data."""
+    task = plan["task"]
+    if task not in method.tasks:
+        return f"Made for {', '.join(map(task_title, method.tasks))}; your task is {task_title(task)}."
+    singly = bool((plan["data"] or {}).get("rated_singly"))
+    return as_sentence(
+        method.refusal(method.options.from_dict(options), Context(task=task, rated_singly=singly))
+    )
 
 
 def task_title(name: str) -> str:
@@ -111,8 +116,10 @@ def task_title(name: str) -> str:
 
 
 def as_sentence(reason: str | None) -> str | None:
-    """A library's or a method's own words with a capital and a full stop."""
-    return reason and f"{_first_capital(reason)}{'' if reason.endswith(('.', '!', '?')) else '.'}"
+    """A library's or a method's own words with a capital and a full stop; None where there are none."""
+    return (
+        None if not reason else f"{_first_capital(reason)}{'' if reason.endswith(('.', '!', '?')) else '.'}"
+    )
 
 
 def cannot_run(plan: Plan, reasons: Reasons | None) -> dict[str, str]:
@@ -120,7 +127,8 @@ def cannot_run(plan: Plan, reasons: Reasons | None) -> dict[str, str]:
     found = {}
     for entry in plan["choices"]:
         method = registry.method(entry["method"])
-        if reason := unfit_task(method, plan["task"]) or as_sentence((reasons or {}).get(method.name)):
+        reason = unfit(method, plan, entry["options"]) or as_sentence((reasons or {}).get(method.name))
+        if reason:
             found[entry["key"]] = reason
     return found
 

@@ -139,15 +139,12 @@ def wire_model(context: PageContext, at: dict[str, Any]) -> None:
     at["model_kind"].input(show_model_kind, at["model_kind"], panels, **QUIET)
     at["models"].action(choose_embedded, rest, outputs, trigger_mode="once", **QUIET)
     inside: Any = at["model_sheet"]
-    at["browse_models"].click(browse, context.plan, inside.outputs, **QUIET).then(
-        None, None, None, js=sheet.FOCUS
-    )
+    at["browse_models"].click(browse, context.plan, inside.outputs, **QUIET)
     inside.find.input(
         find_models, [inside.find, context.plan], inside.body, trigger_mode="always_last", **QUIET
     )
     for block in (inside.head, inside.body):
-        event = block.action(act_in_sheet, rest, [*outputs, *inside.outputs], trigger_mode="once", **QUIET)
-        event.then(None, None, None, js=sheet.FOCUS)
+        block.action(act_in_sheet, rest, [*outputs, *inside.outputs], trigger_mode="once", **QUIET)
     at["hub"].input(choose_named, [at["hub"], *rest], outputs, trigger_mode="once", **QUIET)
     at["run"].input(choose_named, [at["run"], *rest], outputs, trigger_mode="once", **QUIET)
     for event in (at["folder_go"].click, at["folder"].submit):

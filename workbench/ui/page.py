@@ -59,6 +59,9 @@ _TABS = {
 }
 _LIVE = ("train", "compare", "learn")
 """Tabs that are redrawn while runs are active, as long as they are on show."""
+_FORMS = ("data", "methods", "inference")
+"""Tabs drawn before they are first shown: a part that is not drawn yet misses what it is told, say which form to show.
+The others hold plots, which take their width from a tab on show."""
 
 
 def build(store: Store, runner: Runner, look: Callable[[], State] | None = None) -> gr.Blocks:
@@ -71,7 +74,7 @@ def build(store: Store, runner: Runner, look: Callable[[], State] | None = None)
         with context.tabs.render():
             for tab_id in TAB_IDS:
                 with (
-                    gr.Tab(tab_id.capitalize(), id=tab_id) as parts[tab_id],
+                    gr.Tab(tab_id.capitalize(), id=tab_id, render_children=tab_id in _FORMS) as parts[tab_id],
                     gr.Column(elem_classes="wb-tab"),
                 ):
                     tabs[tab_id] = _TABS[tab_id].build(context)

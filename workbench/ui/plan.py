@@ -1,6 +1,6 @@
 """The reader's plan, as plain JSON that the browser keeps: task, data, model, ticked methods, seeds, setting. Pure functions.
 
-{"data": {arguments of data.prepare, "title", "fingerprint", "labels", "rows"} or None, "task", "model",
+{"data": {arguments of data.prepare, "title", "fingerprint", "labels", "rows"[, "rated_singly"]} or None, "task", "model",
  "choices": [{"key", "method", "options", "learning_rate"}], "drafts": the same by key, "seeds": [..], "setting": {..},
  "task_options": {task: {option: value, where it differs from the default}}}
 
@@ -23,7 +23,7 @@ from workbench.ui.plan_task import change_task_options, checked_task_options, ta
 from workbench.uploads import shown_source
 
 Plan = dict[str, Any]
-DATA_FACTS = ("title", "fingerprint", "labels", "rows")
+DATA_FACTS = ("title", "fingerprint", "labels", "rows", "rated_singly")
 MOST_SEEDS = 20
 NAME = "my-comparison"
 

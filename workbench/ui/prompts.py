@@ -49,7 +49,11 @@ def _known(row: Mapping[str, Any]) -> tuple[str, Known]:
         return row["text"], Known((row["label"],), row["label"])
     if "prompt" not in row or row.get("messages"):
         return "", Known(())
-    right = (row["chosen"],) if "chosen" in row else tuple(text_scores.references(row))
+    right: tuple[str, ...] = ()
+    if "chosen" in row:
+        right = (row["chosen"],)
+    elif "rejected" not in row:  # of an answer that was found bad nothing says what would be right
+        right = tuple(text_scores.references(row))
     return row["prompt"], Known(right, str(row.get("kind", "")), row.get("answer"))
 
 

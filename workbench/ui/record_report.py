@@ -7,8 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench.ratings import is_single
 from workbench.ui import parts
-from workbench.ui.task_switch import ROLES
+from workbench.ui.task_switch import RATED_ALONE, ROLES
 
 REPLIES = ("completion", "chosen", "rejected")
 
@@ -138,7 +139,8 @@ def _reply(row: Mapping[str, Any], role: str) -> Markup:
             more += Markup('<div class="wb-note">Bare answer: <span class="wb-mono">{}</span></div>').format(
                 row["answer"]
             )
-    return _text(ROLES[role], str(row[role]), "wb-replied", more)
+    name = RATED_ALONE[role] if is_single(row) else ROLES[role]
+    return _text(name, str(row[role]), "wb-replied", more)
 
 
 def _text(name: str, words: str, classes: str = "wb-asked", more: str | Markup = "") -> Markup:

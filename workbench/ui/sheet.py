@@ -1,4 +1,4 @@
-"""A sheet at the right end of the page on which a card is read: focus goes in, Escape closes it, focus comes back."""
+"""A sheet at the right end of the page on which a card is read. `assets/page/sheet.js` moves the focus into it and back."""
 
 from __future__ import annotations
 
@@ -12,24 +12,6 @@ from workbench.ui import parts
 from workbench.ui.controls import html_block
 
 CLOSE = "close"
-# Runs in the browser after each event that may open or close a sheet.
-FOCUS = """() => requestAnimationFrame(() => {
-  const shown = [...document.querySelectorAll('.wb-sheet')].find((one) => one.getClientRects().length);
-  if (!shown) {
-    const from = window.workbenchSheetFrom;
-    window.workbenchSheetFrom = null;
-    if (from && from.isConnected) from.focus({ preventScroll: true });
-    return;
-  }
-  if (shown.contains(document.activeElement)) return;
-  window.workbenchSheetFrom = window.workbenchSheetFrom || document.activeElement;
-  const close = shown.querySelector('[data-action=close]');
-  shown.setAttribute('role', 'dialog');
-  shown.setAttribute('aria-label', shown.querySelector('h2')?.textContent || '');
-  shown.onkeydown = (event) => { if (event.key === 'Escape') close?.click(); };
-  shown.scrollTop = 0;
-  close?.focus({ preventScroll: true });
-})"""
 Updates = dict[Any, Any]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench import registry
+from workbench import deployed_forms, registry, votes
 from workbench.compare import Comparison, Row, comparison
 from workbench.metric import Metric, metric
 from workbench.result import ACTIVE_STATES, Run
@@ -79,8 +79,12 @@ def _compared(store: Store, setting_id: str, owner: str | None, fingerprint: tup
 
 
 def _fingerprint(store: Store, setting_id: str, owner: str | None) -> tuple[Any, ...]:
-    """Changes when a run of the setting comes, goes or changes its state; steps don't count."""
-    return tuple((run.id, run.state, run.attempt) for run in store.runs(setting_id=setting_id, owner=owner))
+    """Changes when a run of the setting comes, goes or changes its state, when one of its forms was scored, and with every
+    vote; steps don't count."""
+    runs = store.runs(setting_id=setting_id, owner=owner)
+    done = [run.id for run in runs if run.state == "finished"]
+    told = (deployed_forms.stamp(store, done), votes.stamp(store, setting_id))
+    return (*((run.id, run.state, run.attempt) for run in runs), told)
 
 
 def fingerprint(store: Store, setting_id: str | None, owner: str | None) -> str:

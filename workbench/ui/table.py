@@ -10,7 +10,7 @@ from markupsafe import Markup
 from workbench.families import family as find_family
 from workbench.ui.theme import page_file
 
-RowKind = Literal["run", "chosen", "failed", "reference"]
+RowKind = Literal["run", "chosen", "failed", "reference", "form"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,17 @@ class Row:
     key: str
     cells: Mapping[str, Cell]
     kind: RowKind = "run"
-    """Failed and reference rows stay below the others in any order, without a rank."""
+    """Failed and reference rows stay below the others in any order, without a rank; a form stays below its own row."""
     family: str | None = None
 
 
-_ROW_CLASSES = {"run": "", "chosen": "wb-chosen", "failed": "wb-failed-row", "reference": "wb-reference-row"}
+_ROW_CLASSES = {
+    "run": "",
+    "chosen": "wb-chosen",
+    "failed": "wb-failed-row",
+    "reference": "wb-reference-row",
+    "form": "wb-form-row",
+}
 
 
 def sortable_table(
@@ -165,10 +171,10 @@ def _head_cell(column: Column, edge: bool, sorted_by: str | None) -> Markup:
 
 
 def _row(columns: Sequence[Column], row: Row, edges: set[str], ranks: Any) -> Markup:
-    pinned = row.kind in ("failed", "reference")
+    pinned, own = row.kind in ("failed", "reference"), row.kind == "form"
     cells = []
     if ranks is not None:
-        place = "" if pinned else next(ranks)
+        place = "" if pinned or own else next(ranks)
         cells.append(Markup('<td role="cell" class="wb-rank">{}</td>').format(place))
     covered = 0
     for column in columns:
@@ -180,7 +186,10 @@ def _row(columns: Sequence[Column], row: Row, edges: set[str], ranks: Any) -> Ma
         cells.append(_cell(column, cell, column.key in edges))
     classes = _ROW_CLASSES[row.kind] + (f" {find_family(row.family).css_class}" if row.family else "")
     return Markup('<tr role="row" class="{}" data-key="{}"{}>{}</tr>').format(
-        classes, row.key, Markup(" data-pinned") if pinned else "", Markup("").join(cells)
+        classes,
+        row.key,
+        Markup(" data-pinned") if pinned else Markup(" data-below") if own else "",
+        Markup("").join(cells),
     )
 
 

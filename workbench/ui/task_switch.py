@@ -108,4 +108,7 @@ ROLES = {
     "chosen": "Better answer",
     "rejected": "Worse answer",
     "text": "Text",
+    "rating": "Rating",
 }
+# Of an answer that was rated by itself there is none to be better or worse than.
+RATED_ALONE = {"chosen": "Good answer", "rejected": "Bad answer"}

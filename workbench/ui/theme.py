@@ -176,9 +176,9 @@ def css() -> str:
 
 
 def head() -> str:
-    """Style sheet and the script for light and dark, tab counts and explained terms; nothing is fetched."""
-    script = page_file("page.js").read_text(encoding="utf-8")
-    return f"<style>{css()}</style>\n<script>{script}</script>"
+    """Style sheet and the scripts for light and dark, tab counts, explained terms and sheets; nothing is fetched."""
+    scripts = [page_file(name).read_text(encoding="utf-8") for name in ("page.js", "sheet.js")]
+    return f"<style>{css()}</style>\n" + "\n".join(f"<script>{script}</script>" for script in scripts)
 
 
 def _plot_rules(family: Family) -> str:

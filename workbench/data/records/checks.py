@@ -19,11 +19,13 @@ from workbench.data.records.fixes import (
 from workbench.data.records.task import RecordTable
 from workbench.data.records.texts import all_texts, asked_text
 from workbench.data.table import quoted, where
+from workbench.ratings import BAD, GOOD, is_single, side
 
 
 def same_reply(table: RecordTable) -> list[Fault]:
     """One answer for everything teaches nothing; one for most is a ceiling that is reached without reading."""
-    rows, name = table.parts[table.main], table.task.reply
+    name = table.task.reply
+    rows = [row for row in table.parts[table.main] if name in row.values]
     if name is None or len(rows) < 2:
         return []
     counts = Counter(key(row.values[name]) for row in rows)
@@ -85,6 +87,32 @@ def equal_pairs(table: RecordTable) -> list[Fault]:
                 )
             )  # fmt: skip
     return faults
+
+
+def one_sided(table: RecordTable) -> list[Fault]:
+    """Answers rated one by one, and all of them good or all of them bad; few of one kind are a warning."""
+    sides = Counter(side(row.values) for row in table.parts[table.main] if is_single(row.values))
+    total, pairs = sum(sides.values()), len(table.parts[table.main]) - sum(sides.values())
+    if not total or pairs or min(sides[GOOD], sides[BAD]) >= 0.1 * total:
+        return []
+    word, few = ("bad", sides[BAD]) if sides[GOOD] > sides[BAD] else ("good", sides[GOOD])
+    title = (
+        f"{few:,} of {total:,} answers are {word}{where(table.main)}"
+        if few
+        else f"No answer is {word}{where(table.main)}"
+    )
+    detail = (
+        "Learning from ratings weighs good answers against bad ones: weigh the rarer kind more (KTO’s desirable_weight and"
+        " undesirable_weight)."
+        if few
+        else f"Learning from ratings weighs good answers against bad ones; is {table.column('rating')!r} the right column?"
+    )
+    return [
+        table.fault(
+            table.main, "one_sided", "look" if few else "fix", title, detail, field=table.column("rating"), count=few,
+            blocks=not few,
+        )
+    ]  # fmt: skip
 
 
 def duplicates(table: RecordTable) -> list[Fault]:

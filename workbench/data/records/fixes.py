@@ -11,6 +11,7 @@ from workbench.data.diagnosis import Record
 from workbench.data.faults import DataError
 from workbench.data.records.texts import all_texts, asked_text, change_texts
 from workbench.options import unknown_names
+from workbench.ratings import is_single
 
 Parts = Mapping[str, Sequence[Record]]
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u0000-\u0008\u000b-\u001f\u007f]")
@@ -67,7 +68,9 @@ def is_copy(record: Record) -> bool:
 
 def has_equal_answers(record: Record) -> bool:
     """Are the chosen and the rejected answer the same?"""
-    return "rejected" in record.values and key(record.values["chosen"]) == key(record.values["rejected"])
+    return {"chosen", "rejected"} <= set(record.values) and key(record.values["chosen"]) == key(
+        record.values["rejected"]
+    )
 
 
 def _texts_changed(change: Callable[[str], str]) -> Callable[[Parts], dict[str, list[Record]]]:
@@ -96,8 +99,10 @@ def is_empty(record: Record) -> bool:
 
 def likeness(record: Record) -> tuple[str, ...]:
     """Equal for rows that ask and answer the same, but for space and case."""
-    answers = [record.values[name] for name in ("completion", "chosen", "rejected") if name in record.values]
-    return (key(asked_text(record.values)), *map(key, answers))
+    names = [name for name in ("completion", "chosen", "rejected") if name in record.values]
+    # One answer rated good and the same one rated bad are two things.
+    side = names if is_single(record.values) else []
+    return (key(asked_text(record.values)), *side, *(key(record.values[name]) for name in names))
 
 
 def _drop_duplicates(parts: Parts) -> dict[str, list[Record]]:

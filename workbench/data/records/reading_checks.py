@@ -12,6 +12,7 @@ _BAD_TITLES = {
     "unknown_role": ("row has an unknown role", "rows have an unknown role"),
     "no_assistant": ("conversation has no answer", "conversations have no answer"),
     "role_order": ("conversation has turns out of order", "conversations have turns out of order"),
+    "no_rating": ("answer has no rating that can be read", "answers have no rating that can be read"),
     "no_preference": ("row has no pair to compare", "rows have no pair to compare"),
 }
 
@@ -54,12 +55,13 @@ def missing(table: RecordTable) -> list[Fault]:
     faults = []
     for part, rows in table.parts.items():
         for name in table.task.fields:
-            empty = [row.line for row in rows if not row.values[name].strip()]
+            asked = [row for row in rows if name in table.task.fields_of(row.values)]
+            empty = [row.line for row in asked if not row.values[name].strip()]
             if not empty:
                 continue
-            everything = len(empty) == len(rows)
-            blocks = len(empty) > _BLOCKING_SHARE * len(rows)
-            share = f"{100 * len(empty) / len(rows):.1f} % of the rows{where(part)}"
+            everything = len(empty) == len(asked)
+            blocks = len(empty) > _BLOCKING_SHARE * len(asked)
+            share = f"{100 * len(empty) / len(asked):.1f} % of the rows{where(part)}"
             if everything:
                 detail = f"{table.column(name)!r} holds nothing{where(part)}; choose another column."
             elif blocks:

@@ -18,7 +18,7 @@ Check = Callable[["RecordTable"], list[Fault]]
 @dataclass(frozen=True)
 class RecordTask:
     """`fields` are the texts that every row has. `reply` is the one that is learned (None where all is), by which rows
-    of one prompt differ. `gathers_references`: in validation and test, rows of one prompt become one with references."""
+    of one prompt differ. Of the fields in `either` a row may have one alone. `gathers_references`: in validation and test, rows of one prompt become one with references."""
 
     name: str
     noun: str
@@ -27,6 +27,12 @@ class RecordTask:
     reply: str | None
     checks: Sequence[tuple[str, Check]]
     gathers_references: bool = False
+    either: tuple[str, ...] = ()
+
+    def fields_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """The fields that this row has to have."""
+        some = any(name in values for name in self.either)
+        return tuple(n for n in self.fields if n in values or not (some and n in self.either))
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ class RecordTable:
         return "all" if "all" in self.parts else "train"
 
     def column(self, field: str) -> str:
-        return self.columns.get(field) or self.columns.get("messages", "")
+        """Where it was read from; a rated answer's is that of its completion."""
+        found = (field, "completion", "messages")
+        return next((self.columns[name] for name in found if name in self.columns), "")
 
     def fault(
         self,
