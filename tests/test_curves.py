@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.ui import fake_store
 from workbench import compare, curves
+from workbench.result import Event
 from workbench.statistics import mean_interval
 from workbench.store import Store
 
@@ -125,3 +127,18 @@ def test_labels_keep_their_gap_their_order_and_the_bounds(wanted: list[float]):
 
 def test_labels_with_room_stay_where_they_want():
     assert curves.spread([10, 50, 90], 4, 0, 100) == [10, 50, 90]
+
+
+def test_tokens_are_those_that_events_counted_and_older_runs_spread_theirs(store: Store):
+    (run_id,) = fake_store.fill(store, methods=("lora",), seeds=(0,), steps=16, stride=8)
+    run = store.run(run_id)
+    run = replace(run, result=replace(run.result, tokens_seen=1600))
+    (line,) = curves.validation_lines(store, [run], "accuracy", x="tokens")
+    (by_step,) = curves.validation_lines(store, [run], "accuracy")
+    each = run.result.tokens_seen / run.result.steps
+    assert line.x == pytest.approx([step * each for step in by_step.x])
+    counted = [
+        Event(i, 0.0, "evaluated", "train", {"step": i, "tokens": 10 * i * i, "a": 0.5}) for i in (1, 2)
+    ]
+    assert curves.read_points(counted, "a", "tokens", each) == [(10.0, 0.5), (40.0, 0.5)]
+    assert curves.read_points(counted, "a", "step") == [(1.0, 0.5), (2.0, 0.5)]

@@ -138,8 +138,10 @@ def test_events_bear_their_stage_and_count_on(finished):
     shares = [one["progress"] for one in steps]
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    seconds = [one["seconds"] for one in steps]
-    assert seconds == sorted(seconds)
+    for counted in ("seconds", "tokens"):
+        so_far = [one[counted] for one in steps]
+        assert so_far == sorted(so_far)
+        assert so_far[-1] > so_far[0] > 0
     started = heard.of("started")
     assert [(one["stage_title"], one["stage_number"], one["stages"]) for one in started] == [
         ("Supervised", 1, 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +20,8 @@ from workbench.calibration import Past, Prices
 from workbench.callbacks import Job, RunTrainer
 from workbench.measure import quantile
 from workbench.method import Unsuitable
-from workbench.models import quiet
-from workbench.prediction import Prediction, predict
+from workbench.models import load_config, model_from_config, quiet, resolve
+from workbench.prediction import Prediction, predict_plan
 from workbench.progress import Progress
 from workbench.spec import Budget, Choice, RunSpec, Setting
 
@@ -56,10 +57,19 @@ class Tried:
 
 
 def try_methods(
-    setting: Setting, prepared: Prepared, methods: Sequence[str], *, steps: int = 12, clock: str = "wall"
+    setting: Setting,
+    prepared: Prepared,
+    methods: Sequence[str],
+    *,
+    steps: int = 12,
+    clock: str = "wall",
+    device: str | None = None,
+    architecture: str | None = None,
 ) -> Iterator[Tried]:
     """Each method in this setting, one after the other, in this process; with 0 steps memory alone. `clock` is one of
-    measure.CLOCKS."""
+    measure.CLOCKS. With `architecture` a model of that kind with random weights takes the place of the setting's, whose
+    tokens it reads: its size is what counts."""
+    source = resolve(architecture, counting=True) if architecture else None
     setting = replace(setting, budget=Budget("steps", steps + WARM_UP))
     for name in methods:
         method = registry.method(name)
@@ -67,26 +77,40 @@ def try_methods(
         spec = RunSpec(setting, Choice(name, options, method.learning_rate))
         try:
             with quiet(), tempfile.TemporaryDirectory() as folder:
-                yield _try(spec, prepared, Path(folder), measure.CLOCKS[clock])
+                plan = plan_run(spec, prepared, device=device)
+                plan = replace(plan, source=source) if source else plan
+                yield _try(plan, Path(folder), measure.CLOCKS[clock])
         except Unsuitable as reason:
             yield Tried(name, reason=f"can't serve: {reason}")
 
 
-def _try(spec: RunSpec, prepared: Prepared, folder: Path, now: Callable[[], float]) -> Tried:
-    name = spec.choice.method
-    plan = plan_run(spec, prepared)
+def _try(plan: Plan, folder: Path, now: Callable[[], float]) -> Tried:
+    name = plan.method.name
     if plan.method.make_rows is not None:
         return Tried(name, reason="trains on rows that it samples first: not tried here")
-    said = predict(spec, prepared, device=plan.device)
-    if plan.method.stages is not None:
-        with _job(plan, folder) as (job, built):
-            sizes, _ = staged.peaks(staged.untrained(job, built), lambda: apply_method(plan, load_base(plan)))
-        highest = max(size for size in sizes if size)
-        return Tried(name, said.peak_memory_bytes, highest, said, None, said.reason)
-    pace = _pace(plan, folder, now) if (plan.context.steps or 0) > WARM_UP else None
-    with _job(plan, folder) as (job, built):
-        measured, _ = peak.peak_bytes(job, Progress(step=plan.context.steps or 1), built.model, _unwatched)
-    return Tried(name, said.peak_memory_bytes, measured, said, pace, said.reason)
+    said = predict_plan(plan)
+    staged_ones = plan.method.stages is not None
+    pace = _pace(plan, folder, now) if (plan.context.steps or 0) > WARM_UP and not staged_ones else None
+    gc.collect()
+    with _job(plan, folder) as (job, built), _allocated(plan.device) as most:
+        if staged_ones:
+            sizes, _ = staged.peaks(staged.untrained(job, built), lambda: apply_method(plan, _base(plan)))
+            measured = max((size for size in sizes if size), default=None)
+        else:
+            progress = Progress(step=plan.context.steps or 1)
+            measured, _ = peak.peak_bytes(job, progress, built.model, _unwatched)
+    return Tried(name, said.peak_memory_bytes, most() or measured, said, pace, said.reason)
+
+
+@contextlib.contextmanager
+def _allocated(device: str) -> Iterator[Callable[[], int]]:
+    """On CUDA the most that its allocator gave out within the block; 0 elsewhere."""
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    yield lambda: torch.cuda.max_memory_allocated() if on_gpu else 0
 
 
 def _pace(plan: Plan, folder: Path, now: Callable[[], float]) -> float:
@@ -104,10 +128,23 @@ def _pace(plan: Plan, folder: Path, now: Callable[[], float]) -> float:
 @contextlib.contextmanager
 def _job(plan: Plan, folder: Path) -> Iterator[tuple[Job, Built]]:
     """A fresh model with its method, its rows, and the kernel that a run of it would use."""
-    built = apply_method(plan, load_base(plan))
+    built = apply_method(plan, _base(plan))
     encoded = encode(plan, built.model)
     with evaluate.attention(plan.device, plan.precision, encoded.longest):
         yield Job(plan, encoded.rows["train"], encoded.rows["validation"], folder), built
+
+
+def _base(plan: Plan) -> Any:
+    """The base's weights; random ones where there is an architecture alone."""
+    if plan.source.kind != "architecture":
+        return load_base(plan)
+    model = model_from_config(
+        load_config(plan.source), plan.task, plan.labels, title=plan.source.title, device=plan.device
+    )
+    model.config.use_cache = False
+    if plan.method.prepare_model is not None:
+        model = plan.method.prepare_model(model, plan.options, plan.context)
+    return model.to(plan.device)
 
 
 def _unwatched(job: Job, model: Any, progress: Progress) -> RunTrainer:

@@ -75,10 +75,18 @@ def predict(
 
     try:
         plan = plan_run(spec, prepared, device=device, store=store)
+    except Exception as error:  # a prediction must never cost a run
+        return Prediction(None, reason=f"{type(error).__name__}: {error}"[:500])
+    return predict_plan(plan, threads=threads, cache=cache)
+
+
+def predict_plan(plan: Plan, *, threads: int | None = None, cache: Path | None = None) -> Prediction:
+    """The same of a run whose parts are looked up."""
+    try:
         known: dict[str, Any] = {
-            "task": spec.setting.task,
+            "task": plan.setting.task,
             "labels": max(2, len(plan.labels)),
-            "store": store,
+            "store": plan.store,
             "cache": cache,
         }
         longest, usual = steps_of(plan)
@@ -208,4 +216,13 @@ def _learnt(rows: Sequence[Mapping[str, Any]]) -> float:
     return sum(label != -100 for row in rows for label in row["labels"][1:]) / places
 
 
-__all__ = ["Prediction", "StepCost", "Unsuitable", "predict", "staged_cost", "step_cost", "steps_of"]
+__all__ = [
+    "Prediction",
+    "StepCost",
+    "Unsuitable",
+    "predict",
+    "predict_plan",
+    "staged_cost",
+    "step_cost",
+    "steps_of",
+]

@@ -184,6 +184,7 @@ def _facts(found: Comparison) -> tuple[tuple[str, str], ...]:
         "Gradient clip": setting.gradient_clip,
         "Evaluations on the way": setting.evaluations,
         "Learning-rate trials": setting.search_trials,
+        "General texts read for forgetting": setting.forgetting_texts,
         **{name.replace("_", " "): value for name, value in setting.task_options.items()},
         "Setting": setting.id,
     }

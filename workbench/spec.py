@@ -14,6 +14,7 @@ BUDGET_KINDS = ("epochs", "steps", "seconds")
 BUDGET_CAPS = ("peak_memory_bytes", "trainable_parameters")
 SCHEDULES = ("linear", "cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+MOST_GENERAL_TEXTS = 136
 OPTIMIZERS = tuple(optimizers.BY_NAME)
 
 
@@ -101,6 +102,7 @@ class Setting:
 
     `task_options` are the task's own options, all of them, defaults included; empty where the task has none. With
     `search_trials` each run first tries so many learning rates for the whole budget, and takes the best by validation.
+    With `forgetting_texts` so many general texts are read before and after training; language modelling always does that.
     """
 
     data: DataSpec
@@ -122,6 +124,7 @@ class Setting:
     evaluations: int = 4
     early_stopping: int | None = None
     search_trials: int | None = None
+    forgetting_texts: int | None = None
     task_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,6 +149,8 @@ class Setting:
             _check_range("early_stopping", self.early_stopping, 1, 1000, whole=True)
         if self.search_trials is not None:
             _check_range("search_trials", self.search_trials, 2, 100, whole=True)
+        if self.forgetting_texts is not None:
+            _check_range("forgetting_texts", self.forgetting_texts, 1, MOST_GENERAL_TEXTS, whole=True)
 
     @property
     def id(self) -> str:
@@ -160,7 +165,7 @@ class Setting:
     def _values(self) -> dict[str, Any]:
         """What is left empty and came later than other fields is not there, so that older settings keep their ids."""
         values = asdict(self)
-        for name in ("task_options", "search_trials"):
+        for name in ("task_options", "search_trials", "forgetting_texts"):
             if not values[name]:
                 del values[name]
         values["budget"] = {name: value for name, value in values["budget"].items() if value is not None}

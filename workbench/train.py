@@ -20,6 +20,7 @@ import torch
 from workbench import (
     energy,
     evaluate,
+    forgetting,
     limits,
     measure,
     models,
@@ -233,6 +234,10 @@ def _measure(
     drift = plan.task.drift(
         plan.live(finished, tick=job.breathe), plan.live(plain, tick=job.breathe), encoded.rows["test"], test
     )
+    if "forgetting" not in drift:
+        forgot, why_not = forgetting.measured(plan, finished, job.breathe)
+        drift = {**drift, **forgot, "metrics": {**drift.get("metrics", {}), **forgot.get("metrics", {})}}
+        notes = (*notes, *why_not)
     kept, kept_before = quantised.stored(finished), quantised.stored(plain)
     del plain
     stages: tuple[dict[str, Any], ...] = ()

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from workbench.cli import main
+from workbench.cli.look import stage_table
 from workbench.presets import MethodChoice
 from workbench.spec import DataSpec, RunSpec, Setting
 from workbench.store import Store
@@ -140,6 +141,22 @@ def test_runs_show_cancel_delete(capsys, queued):
     assert json.loads(run(capsys, "cancel", run_id, "--json")[1])["runs"][0]["reason"]["code"] == "cancelled"
     assert run(capsys, "delete", run_id)[0] == 0
     assert run(capsys, "show", run_id)[0] == 2
+
+
+def test_show_says_each_stage_on_a_line():
+    one = {
+        "title": "Supervised",
+        "steps": 40,
+        "samples": 640,
+        "seconds": 3.21,
+        "peak_memory_bytes": 3 * 2**20,
+    }
+    told = {"metrics": {"perplexity": 3.14159}, "gain": {"win_rate": 0.625}}
+    header, rows = stage_table([one | told, {"title": "Policy", "peak_memory_bytes": None}])
+    assert len(header) == len(rows[0]) == len(rows[1])
+    assert rows[0][:6] == ["Supervised", "40", "640", "3.2", "3.0 MiB", "perplexity 3.142"]
+    assert "win 62% of the test prompts" in rows[0][6]
+    assert rows[1][4] == ""
 
 
 def test_store_names_another_folder(capsys, tmp_path):

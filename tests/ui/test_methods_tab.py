@@ -343,3 +343,13 @@ def test_without_data_there_is_no_batch_to_show(tab, monkeypatch):
 )
 def test_a_model_belongs_to_its_panel(ref, kind):
     assert model_panel.model_kind(ref) == kind
+
+
+def test_answers_rated_one_by_one_grey_out_what_needs_pairs(plan):
+    rated = {**plan, "task": "preference", "data": {"source": "rated", "rated_singly": True}}
+    drawn = cards_of(method_cards.card_groups(plans.checked_plan(rated), {}, {}))
+    for name in ("dpo", "orpo", "rlhf"):
+        assert "rated one by one: KTO learns from such ratings" in drawn[name].disabled
+    assert drawn["kto"].disabled is drawn["sft_chosen"].disabled is drawn["lora"].disabled is None
+    follows = plans.change_options(rated, "rlhf", {"reward": "checker"}, None)
+    assert cards_of(method_cards.card_groups(follows, {}, {}))["rlhf"].disabled is None

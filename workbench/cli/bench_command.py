@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from workbench import registry
-from workbench.cli import serve_command, statistics_bench_command
+from workbench.cli import rates_bench_command, serve_command, statistics_bench_command
 from workbench.cli.printing import print_json, print_table, say
 from workbench.spec import OPTIMIZERS, PRECISIONS, Setting
 
@@ -45,6 +45,14 @@ def add(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     command.add_argument("--max-length", type=int, default=128)
     command.add_argument("--precision", choices=PRECISIONS, default="auto")
     command.add_argument("--optimizer", choices=OPTIMIZERS, default="adamw_torch_fused")
+    command.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: CUDA where there is one"
+    )
+    command.add_argument(
+        "--architecture",
+        metavar="NAME",
+        help="random weights of this architecture, such as Qwen/Qwen2.5-0.5B, in the model's place",
+    )
     function = bench_machine
     command.set_defaults(command=function)
     help = "how much longer an answer takes with a method on the base, merged and not, repeated"
@@ -62,6 +70,7 @@ def add(commands: Any, parser_class: type[argparse.ArgumentParser]) -> None:
     function = bench_latency
     command.set_defaults(command=function)
     statistics_bench_command.add(kinds)
+    rates_bench_command.add(kinds)
     serve_command.add_bench(kinds)
 
 
@@ -130,10 +139,15 @@ def _line(one: Held) -> list[Any]:
 
 def bench_machine(arguments: argparse.Namespace) -> int:
     """1 where the bar is missed."""
+    import torch
+
     from workbench import calibration, evaluate
     from workbench.bench_machine import judge, try_methods
     from workbench.data import prepare
 
+    device = None if arguments.device == "auto" else str(arguments.device)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda needs a GPU, and torch sees none here: use --device cpu")
     names = [name.strip() for name in (arguments.methods or "").split(",") if name.strip()]
     for name in names:
         registry.method(name)
@@ -150,11 +164,19 @@ def bench_machine(arguments: argparse.Namespace) -> int:
         optimizer=arguments.optimizer,
     )
     tried = []
-    each = try_methods(setting, prepared, names, steps=arguments.steps, clock=arguments.clock)
+    each = try_methods(
+        setting,
+        prepared,
+        names,
+        steps=arguments.steps,
+        clock=arguments.clock,
+        device=device,
+        architecture=arguments.architecture,
+    )
     for number, one in enumerate(each, start=1):
         tried.append(one)
         say(f"{number} of {len(names)}: {one.method}{f': {one.reason}' if one.reason else ''}")
-    found = judge(tried, calibration.of_this_machine(evaluate.pick_device()))
+    found = judge(tried, calibration.of_this_machine(evaluate.pick_device(device)))
     if arguments.json:
         print_json({"rows": [_tried(one, found) for one in tried], "holds": found.holds})
     else:

@@ -211,11 +211,11 @@ def show(arguments: argparse.Namespace) -> int:
             print(f"{key:28} {_shown(key, value)}")
     if stages:
         print()
-        print_table(*_stage_table(stages), right=range(1, 5))
+        print_table(*stage_table(stages), right=range(1, 5))
     return 0
 
 
-def _stage_table(stages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def stage_table(stages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """A line for each stage of a run, with what it reached, and what it added to the one before where that was tested."""
     lines = []
     for one in stages:

@@ -15,7 +15,7 @@ from workbench.ui.deployed_rows import EXPLAINED
 from workbench.ui.parts import format_score, format_value, scale_axis, term
 from workbench.ui.shown import head_of, is_share, plain_figure, times, yardstick_of, yardstick_words
 from workbench.ui.table import Column
-from workbench.ui.vote_column import vote_column
+from workbench.ui.vote_column import VOTES, plain_vote, vote_column
 
 GROUPS = ("How good", "What moves", "Cost to train", "Cost to serve")
 MEMORY_SOURCES = {"tensors": "tensor bytes, counted", "cuda_allocator": "allocator"}
@@ -197,12 +197,14 @@ def plain_grid(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """The same rows as plain text cells with every column, the name first."""
     rows = (*comparison.rows, *comparison.references)
     names = [comparison.metric, *offered_columns(comparison)]
-    heads = ["Method", *(metric(name).title for name in names), "Group", "Runs"]
+    voted = [VOTES] if comparison.votes else []
+    heads = ["Method", *(metric(name).title for name in names), "Group", *voted, "Runs"]
     cells = [
         [
             row.label,
             *(_plain(row.cells.get(name), name) for name in names),
             row.letters,
+            *(plain_vote(comparison.votes.get(row.key)) for _ in voted),
             ", ".join(f"{count} {state}" for state, count in row.states.items()) or "reference",
         ]
         for row in rows

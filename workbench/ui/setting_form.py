@@ -36,6 +36,10 @@ FOLDED = (
         "search_trials", "Learning-rate trials", "Each run first tries so many learning rates for the whole budget and takes the"
         " best by validation, the same number for every method. Empty: each method takes its own default.", "whole", (), True
     ),
+    Field(
+        "forgetting_texts", "General texts", "Read so many ordinary texts before and after training, to see what the model has"
+        " forgotten of them. Empty: none, which is quicker.", "whole", (), True
+    ),
     Field("precision", "Precision", "Bits per number. Auto takes bfloat16 where the processor has it.", "choice", PRECISIONS),
     Field("schedule", "Schedule", "How the learning rate falls after the warm-up.", "choice", SCHEDULES),
     Field("warmup_share", "Warm-up share", "Part of the steps in which the learning rate rises from zero."),

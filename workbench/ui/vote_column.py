@@ -8,6 +8,7 @@ from workbench.bradley_terry import Strength
 from workbench.ui.parts import format_value
 from workbench.ui.table import Cell, Column
 
+VOTES = "Votes"
 HELP = (
     "Strength in the blind votes of the Inference tab (Bradley-Terry), the mean of all at 0: one that is 1.1 higher is chosen"
     " three times as often. Below it, how many of the votes in which it was shown it won."
@@ -15,7 +16,7 @@ HELP = (
 
 
 def vote_column(group: str) -> Column:
-    return Column("votes", "Votes", group, numeric=True, help=HELP)
+    return Column("votes", VOTES, group, numeric=True, help=HELP)
 
 
 def vote_cell(strength: Strength | None) -> Cell:
@@ -28,3 +29,8 @@ def vote_cell(strength: Strength | None) -> Cell:
         strength.shown,
     )
     return Cell(html, strength.strength)
+
+
+def plain_vote(strength: Strength | None) -> str:
+    """The strength as plain text."""
+    return "" if strength is None else format_value(strength.strength, "nats")
