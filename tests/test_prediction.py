@@ -34,6 +34,16 @@ def test_predicted_memory_is_what_training_takes(tiny, precision, methods):
     assert "time was not taken" in judged.sentence
 
 
+@pytest.mark.slow
+def test_an_architecture_alone_is_tried_with_random_weights():
+    setting = tiny_spec("embedded:fable-8m", precision="float32").setting
+    tried = list(try_methods(setting, tiny_prepared(), ["full", "lora"], steps=0, architecture="bert-tiny"))
+    assert [one.reason for one in tried] == ["", ""]
+    for one in tried:
+        assert one.predicted.cost.counts.base == tried[0].predicted.cost.counts.base > 4_000_000
+        assert one.predicted_bytes == pytest.approx(one.measured_bytes, rel=0.03), one.method
+
+
 def test_a_prediction_says_weights_memory_and_seconds(tiny):
     spec = tiny_spec(tiny, "lora")
     said = predict(spec, tiny_prepared(), device="cpu", threads=1)

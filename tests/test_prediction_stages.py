@@ -20,17 +20,15 @@ def folder(tmp_path_factory):
     return tiny_folder("qwen2", tmp_path_factory.mktemp("models"))
 
 
-SLOW = pytest.mark.slow
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "options", "highest"),
     [
         ("dpo", {"parameterisation": "lora"}, "Preference (DPO)"),
-        pytest.param("kto", {}, "Preference (KTO)", marks=SLOW),
-        pytest.param("orpo", {"parameterisation": "freeze"}, "Preference (ORPO)", marks=SLOW),
-        pytest.param("rlhf", {"samples_per_prompt": 2}, "Policy", marks=SLOW),
-        pytest.param("rlhf", {"samples_per_prompt": 2, "parameterisation": "lora"}, "Policy", marks=SLOW),
+        ("kto", {}, "Preference (KTO)"),
+        ("orpo", {"parameterisation": "freeze"}, "Preference (ORPO)"),
+        ("rlhf", {"samples_per_prompt": 2}, "Policy"),
+        ("rlhf", {"samples_per_prompt": 2, "parameterisation": "lora"}, "Policy"),
     ],
 )
 def test_predicted_memory_is_that_of_the_highest_stage(folder, tmp_path, method, options, highest):

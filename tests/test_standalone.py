@@ -190,7 +190,12 @@ def test_every_method_that_claims_it_scores_the_same(made, task, tmp_path):
             written(store, run, tmp_path / name)
             claimed.append(name)
     found = json.loads(fresh(MANY, tmp_path, seconds=2400).splitlines()[-1])
-    wrong = {name: one for name, one in found.items() if one.get("score") != one.get("in_the_workbench", "")}
+    # Sums of n-grams in another order differ by the last digit.
+    wrong = {
+        n: o
+        for n, o in found.items()
+        if "score" not in o or o["score"] != pytest.approx(o["in_the_workbench"])
+    }
     print(f"\n{task}: {len(claimed)} scripts, {len(claimed) - len(wrong)} with the workbench's score")
     assert wrong == {}
     assert set(found) == set(claimed)

@@ -148,7 +148,8 @@ def power(
     """Three seeds each; where they do not tell, as many more as advised. Rightly told counts, all else does not.
 
     Both methods' seeds are drawn from different places, so that a method made from the other shares none with it. Advice
-    beyond the seeds at hand counts as not told.
+    beyond the seeds at hand is followed as far as they go, which is to its disadvantage; where the tool says that no number
+    of seeds would do, it counts as not told.
     """
     count = min(len(first), len(second))
     room = count // 2
@@ -160,13 +161,13 @@ def power(
         wanted = 0
         if not _tells(found):
             more, _ = more_needed(found)
-            if more is None or PILOT + more > room:
-                beyond += 1
-                wanted = room
+            beyond += more is None or PILOT + more > room
+            if more is None:
+                wanted = room - PILOT
                 found = Difference(0.0, None, None, None, room, found.rows)
             else:
-                wanted = more
-                found = paired_difference(a[: PILOT + more], b[: PILOT + more])
+                wanted = min(more, room - PILOT)
+                found = paired_difference(a[: PILOT + wanted], b[: PILOT + wanted])
         end = PILOT + wanted
         used.append(np.concatenate([chosen[:end], chosen[room : room + end]]))
         told.append(_tells(found) and (found.mean > 0) == (difference > 0))

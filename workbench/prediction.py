@@ -123,6 +123,7 @@ def _predict_stages(
     order = plan.method.stages(plan.options, plan.context)
     rows = _encoded(plan, "train")[0]
     answer: int = getattr(plan.task_options, "max_new_tokens", 0)
+    paired = any(row.get("rejected") for row in rows)
     total = plan.context.steps
     counts = stages.steps(order, total) if total else [STEPS_LOOKED_AT] * len(order)
     longest_rows = {stage.name: _batches(plan, rows, count).longest() for stage, count in zip(order, counts)}
@@ -130,12 +131,13 @@ def _predict_stages(
     def highest(stage: Stage) -> StageStep:
         kind, some = kind_of(stage), longest_rows[stage.name]
         length = max(read_by(kind, rows[i], answer) for i in some)
-        return stage_step(kind, replace(longest, batch_size=len(some), length=length), answer)
+        step = replace(longest, batch_size=len(some), length=length)
+        return stage_step(kind, step, answer, paired=paired)
 
     def average(stage: Stage) -> StageStep:
         kind = kind_of(stage)
         length = round(sum(read_by(kind, row, answer) for row in rows) / len(rows))
-        return stage_step(kind, replace(usual, length=max(2, length)), answer)
+        return stage_step(kind, replace(usual, length=max(2, length)), answer, paired=paired)
 
     ask = (plan.source, plan.method, plan.options, order)
     cost = staged_cost(*ask, highest, **known)

@@ -61,9 +61,9 @@ def read_by(kind: str, row: Mapping[str, Any], answer: int) -> int:
     return max(len(row["input_ids"]), len(other["input_ids"]) if other else 0)
 
 
-def stage_step(kind: str, step: Step, answer: int = 0) -> StageStep:
-    """A step of so many rows, each as long as can be."""
-    times = 2 if kind in PAIRS else 1
+def stage_step(kind: str, step: Step, answer: int = 0, *, paired: bool = True) -> StageStep:
+    """A step of so many rows, each as long as can be; `paired` says that a row has two answers."""
+    times = 2 if kind in PAIRS and paired else 1
     return StageStep(kind, replace(step, batch_size=times * step.batch_size), min(answer, step.length - 1))
 
 

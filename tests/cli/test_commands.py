@@ -143,6 +143,15 @@ def test_runs_show_cancel_delete(capsys, queued):
     assert run(capsys, "show", run_id)[0] == 2
 
 
+def test_a_bench_on_a_gpu_that_is_not_there_is_refused(capsys, monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    status, _, err = run(capsys, "bench", "machine", "--device", "cuda")
+    assert status == 2
+    assert "torch sees none here" in err
+
+
 def test_show_says_each_stage_on_a_line():
     one = {
         "title": "Supervised",

@@ -13,10 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workbench import saving
-from workbench.exporting import whole
+from workbench.exporting import forms, whole
 from workbench.exporting.opened import Opened
-
-WEIGHTS = "adapter_model.safetensors"
 
 
 def write_adapter(one: Opened, folder: Path, *, with_base: bool | None = None) -> None:
@@ -24,7 +22,7 @@ def write_adapter(one: Opened, folder: Path, *, with_base: bool | None = None) -
     default where no Hub has it."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.loads((one.trained / saving.PEFT_CONFIG).read_text(encoding="utf-8"))
-    state = load_file(one.trained / WEIGHTS)
+    state = load_file(one.trained / forms.ADAPTER)
     if (one.trained / saving.START).is_file():
         config, state = _with_start(config, state, load_file(one.trained / saving.START))
     bring = whole.brings_base(one) if with_base is None else with_base
@@ -32,7 +30,7 @@ def write_adapter(one: Opened, folder: Path, *, with_base: bool | None = None) -
     config["revision"] = None if bring else one.source.revision
     config["inference_mode"] = True
     (folder / saving.PEFT_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
-    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(state, folder / forms.ADAPTER, metadata={"format": "pt"})
     one.tokenizer().save_pretrained(folder)
     if bring:
         whole.write_base(one, folder / whole.BASE)

@@ -16,7 +16,7 @@ from workbench.result import Run
 from workbench.store import Store
 
 TRAINED = "trained"
-TENSORS, PEFT_CONFIG = "trained.safetensors", "adapter_config.json"
+TENSORS, PEFT_CONFIG, ADAPTER = "trained.safetensors", "adapter_config.json", "adapter_model.safetensors"
 # What a result consists of.
 PEFT, WEIGHTS, PARTS, ROUNDED = "peft", "weights", "parts", "rounded"
 PRUNED_SHARE = 0.3
@@ -185,5 +185,6 @@ def no_onnx() -> str:
     """Why there is no ONNX here: optimum's exporter does not go with the transformers that the workbench needs."""
     return (
         "The ONNX exporter (optimum-onnx, up to 0.1) works with transformers below 4.58 only, and this is"
-        f" {metadata.version('transformers')}: take the whole model, and convert it where such a version is installed."
+        f" {metadata.version('transformers')}: take the whole model, and convert it with torch.onnx.export(..., dynamo=True)"
+        " where onnx and onnxscript are installed."
     )

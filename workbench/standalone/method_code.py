@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from workbench.architecture import head_names
 from workbench.exporting import forms
 
 NOT_SAID = (
@@ -28,7 +29,15 @@ def method_lines(trained: Path, shapes: Any) -> tuple[list[str], list[str]]:
         name, values = _peft(trained)
         values |= _short_names(values, [name for name, _ in shapes.named_modules()])
         call = _call(f"config = {name}", values)
-        return [f"from peft import {name}, get_peft_model"], [*call, "model = get_peft_model(model, config)"]
+        heads = _heads_beside(trained, shapes)
+        return [f"from peft import {name}, get_peft_model"], [
+            *call,
+            "model = get_peft_model(model, config)",
+            *(
+                f"model.get_submodule({head!r}).requires_grad_(True)  # PEFT leaves it as it was"
+                for head in heads
+            ),
+        ]
     parameters = [name for name, _ in shapes.named_parameters()]
     trained_names = set(forms.tensor_names(trained / forms.TENSORS))
     if trained_names == set(parameters):
@@ -72,6 +81,15 @@ def _ends(trained: Collection[str], parameters: Sequence[str]) -> list[str]:
     others = {name.rpartition(".")[2] for name in parameters if name not in trained}
     lasts = [name.rpartition(".")[2] for name in trained]
     return [f".{last}" for last in sorted(set(lasts)) if last not in others and lasts.count(last) > 1]
+
+
+def _heads_beside(trained: Path, shapes: Any) -> list[str]:
+    """Heads that were trained beside an adapter whose config does not name them."""
+    if forms.peft_config(trained).get("modules_to_save"):
+        return []
+    saved = forms.tensor_names(trained / forms.ADAPTER)
+    heads = [f"base_model.model.{head}" for head in head_names(shapes)]
+    return [head for head in heads if any(name.startswith(f"{head}.") for name in saved)]
 
 
 def _short_names(values: Mapping[str, Any], modules: Sequence[str]) -> dict[str, Any]:

@@ -91,7 +91,10 @@ def _table(found: Diff, first: str, second: str) -> Markup:
                 group
             )
         body += Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>').format(
-            one.name, _value(one.name, one.first), _value(one.name, one.second)
+            # Long names may break after an underscore, before they break anywhere.
+            Markup("_<wbr>").join(one.name.split("_")),
+            _value(one.name, one.first),
+            _value(one.name, one.second),
         )
     return Markup(
         '<div class="wb-scroll"><table class="wb-plain wb-diff"><caption class="wb-hidden">Fields that differ</caption>'

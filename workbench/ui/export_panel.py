@@ -57,9 +57,7 @@ def draw(p: dict[str, Any]) -> None:
             with gr.Accordion("Every form scored and timed", open=False, elem_classes="wb-as-table"):
                 p["export_scores"] = html_block("")
                 p["export_score"] = gr.Button("Score every form", elem_classes="wb-export-do")
-            with gr.Accordion(
-                "The code: the same run without the workbench", open=False, elem_classes="wb-as-table"
-            ):
+            with gr.Accordion("The code, without the workbench", open=False, elem_classes="wb-as-table"):
                 p["export_code_words"] = html_block("")
                 p["export_write"] = gr.Button("Write the code", elem_classes="wb-export-do")
                 p["export_code"] = gr.Code(

@@ -124,7 +124,7 @@ def _step_line(event: Event) -> str:
         scores = (
             f"{name} {_figure(value, '.4f')}"
             for name, value in values.items()
-            if name not in ("step", "seconds") and isinstance(value, int | float)
+            if name not in ("step", "seconds", "tokens") and isinstance(value, int | float)
         )
         return "  ".join([f"eval {values.get('step'):>5}", *scores])
     message = values.get("message")
