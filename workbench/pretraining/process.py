@@ -80,6 +80,8 @@ def _write(
     written = learnt.samples(model)
     if hasattr(model.config, "output_router_logits"):
         model.config.output_router_logits = False
+    if config.kind != "encoder":
+        model.config.use_cache = True  # off while training; whoever loads the model wants to generate
     parameters = sum(parameter.numel() for parameter in model.parameters())
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
