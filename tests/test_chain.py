@@ -197,6 +197,7 @@ def test_what_was_trained_is_kept_when_the_scoring_is_stopped(three_hops):
     assert outcome.verdict(folder, None, cancel_requested=True).state == "finished"
 
 
+@pytest.mark.slow
 def test_texts_then_answers_then_labels(store, decoder):
     """Language modelling, generation on what came of it, and a classifier on its trunk: another kind of model."""
     rows = {

@@ -75,12 +75,12 @@ def test_what_does_not_fit_is_left_out_with_its_reason(store, monkeypatch):
         return {name: None if name in ("full", "lora") else f"No {name}." for name in registry.methods()}, ""
 
     monkeypatch.setattr(session, "methods_that_fit", fit)
-    kept, left_out = session._fitting(store, preset_of_all(), "")
+    kept, left_out = session._fitting(store, preset_of_all(), "", False)
     assert [line.method for line in kept.methods] == ["full", "lora"]
     assert left_out["moe_router"] == "No moe_router."
     assert len(left_out) + 2 == len(preset_of_all().methods)
     named = preset_of_all(methods=["head"])
-    assert session._fitting(store, named, "") == (named, {})
+    assert session._fitting(store, named, "", False) == (named, {})
 
 
 def test_no_method_at_all_is_said(store, monkeypatch):
@@ -90,4 +90,4 @@ def test_no_method_at_all_is_said(store, monkeypatch):
     with pytest.raises(
         ValueError, match="no method fits embedded:fable-8m and classification: It fills gaps"
     ):
-        session._fitting(store, preset_of_all(), "")
+        session._fitting(store, preset_of_all(), "", False)

@@ -136,6 +136,7 @@ def _three_steps():
     return {"weights": model.state_dict(), "momentum": optimizer.state_dict()["parts"][0]}
 
 
+@pytest.mark.slow
 def test_processes_that_share_the_work_of_muon_reach_the_same_weights(tmp_path):
     torch.multiprocessing.spawn(_one_of_several, (str(tmp_path), 2), nprocs=2)
     alone = _three_steps()

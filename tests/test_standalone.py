@@ -86,6 +86,7 @@ def check(store, run, folder):
     assert found["score"] == found["in_the_workbench"] == run.result.metrics[found["metric"]]
 
 
+@pytest.mark.slow
 def test_a_classifier_with_dropout_scores_the_same(made, tmp_path):
     check(*classify(made, "lora", "bert", gradient_accumulation=2, label_smoothing=0.1), tmp_path / "code")
 

@@ -402,6 +402,7 @@ def _kill(writer: "subprocess.Popen[bytes]", due: float) -> None:
 # -- speed -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ten_thousand_runs_are_listed_in_half_a_second(store):
     ids = store.add([spec(seed=n) for n in range(10_000)])
     result = Result(

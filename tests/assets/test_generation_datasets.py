@@ -103,6 +103,7 @@ def test_every_text_is_plain_with_nothing_left_to_settle(name):
                 assert name == "identity" or not re.search(r"[{}]", text), text
 
 
+@pytest.mark.slow
 def test_every_reference_says_all_fields_and_nothing_else():
     check = module("fields_to_text", "check")
     texts = 0

@@ -20,6 +20,13 @@ DATASETS = Path(__file__).resolve().parents[2] / "assets" / "datasets"
 PARTS = ("train", "validation", "test")
 PREFERENCE = ("story_endings", "tone")
 NAMES = (*PREFERENCE, "field_notes", "reviews_zh")
+
+
+def each(names):
+    """The largest set takes seconds to walk through."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name == "story_endings" else []) for name in names]
+
+
 MARGIN = 0.15
 
 
@@ -45,7 +52,7 @@ def checkers() -> dict[str, ModuleType]:
     return {name: module(DATASETS / name / "reward.py") for name in PREFERENCE}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", each(NAMES))
 def test_generating_again_gives_the_same_bytes(name, tmp_path):
     for path in [*(DATASETS / name).glob("*.py"), *(DATASETS / name).glob("*.toml")]:
         shutil.copy(path, tmp_path)
@@ -69,7 +76,7 @@ def test_sizes_and_columns_are_as_the_card_says_and_no_row_stands_twice(name):
         assert all(list(row) == columns and all(row.values()) for row in rows(name, part))
 
 
-@pytest.mark.parametrize("name", PREFERENCE)
+@pytest.mark.parametrize("name", each(PREFERENCE))
 def test_no_prompt_and_no_situation_stands_in_two_parts(name):
     prompts = {part: {row["prompt"] for row in rows(name, part)} for part in PARTS}
     assert not prompts["train"] & (prompts["validation"] | prompts["test"])
@@ -82,7 +89,7 @@ def test_no_prompt_and_no_situation_stands_in_two_parts(name):
     assert not used["validation"] & used["test"]
 
 
-@pytest.mark.parametrize("name", PREFERENCE)
+@pytest.mark.parametrize("name", each(PREFERENCE))
 def test_the_checker_agrees_with_every_pair_by_a_margin(name, checkers):
     checker = checkers[name]
     for part in PARTS:

@@ -157,6 +157,7 @@ def test_ten_thousand_rows_take_less_than_three_seconds(tmp_path: Path) -> None:
     assert time.process_time() - start < 3
 
 
+@pytest.mark.slow
 def test_real_sets(shared: Path) -> None:
     for name, text, labels in (
         ("sst2_glue", "sentence", 2),
@@ -169,6 +170,7 @@ def test_real_sets(shared: Path) -> None:
         assert (found.text, len(found.labels)) == (text, labels)
 
 
+@pytest.mark.slow
 def test_glue_files_as_parts(shared: Path) -> None:
     folder = shared / "data" / "sst2_glue"
     parts = {"train": str(folder / "train.tsv"), "test": str(folder / "dev.tsv")}

@@ -124,6 +124,7 @@ def check(names, layout, task, folder):
     return wanted
 
 
+@pytest.mark.slow
 def test_some_methods_open_elsewhere_with_the_same_answers(tmp_path):
     opened = check(QUICK, "qwen2", "generation", tmp_path)
     assert {

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import gradio as gr
+import pytest
 
 from tests.ui import fake_store
 from tests.ui.fake_store import Click
@@ -179,6 +180,7 @@ def test_a_repeated_run_says_how_it_went(filled: Store):  # noqa: F811
     assert "The same: all 360 predictions" in html
 
 
+@pytest.mark.slow
 def test_ten_thousand_runs_in_two_hundred_settings_open_in_a_second(store: Store):
     """What the server does to draw the tab of the newest of them."""
     (first,) = fake_store.fill(store, methods=("lora",), seeds=(0,), steps=8, stride=8)

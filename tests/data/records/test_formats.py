@@ -299,6 +299,7 @@ def test_conversations_come_back_as_they_were_written(
     assert [*asked, {"role": "assistant", "content": row["completion"]}] == spoken
 
 
+@pytest.mark.slow
 def test_real_sets(shared: Path) -> None:
     folder = shared / "data"
     for name, format, rows in (
