@@ -122,8 +122,10 @@ def test_the_whole_job(server, visit, reviews_file, tmp_path, capsys, monkeypatc
     open_tab(page, "Compare")
     table = page.locator("table").filter(has_text="TF-IDF").first
     expect(table.get_by_role("row").filter(has_text="TF-IDF")).to_be_visible(timeout=60_000)
-    for title in ("Full fine-tuning", "Frozen layers", "LoRA"):
-        expect(table.get_by_role("row").filter(has_text=title).first).to_be_visible()
+    titles = {"full": "Full fine-tuning", "freeze": "Frozen layers", "lora": "LoRA"}
+    for run in runs:  # the files to download are drawn with the table
+        row = table.get_by_role("row").filter(has_text=titles[run["method"]]).first
+        expect(row).to_contain_text(f"{100 * run['metrics']['accuracy']:.1f}", timeout=60_000)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV").or_(page.get_by_role("link", name="CSV")).first.click()
     saved = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text())))
