@@ -37,7 +37,17 @@ class Page:
             None, None, "By score", *USUAL.values(), None,
         )  # fmt: skip
         assert len(values) == len(self.tab.outputs)
+        for update in values:
+            lists_what_it_holds(update)
         return dict(zip(compare_tab._PARTS, values))
+
+
+def lists_what_it_holds(update) -> None:
+    """Gradio refuses all later events of a list that lacks its own value."""
+    if isinstance(update, dict) and update.get("choices") is not None and update.get("value") is not None:
+        offered = [one[1] if isinstance(one, tuple) else one for one in update["choices"]]
+        held = update["value"] if isinstance(update["value"], list) else [update["value"]]
+        assert set(held) <= set(offered), update
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +69,16 @@ def _row(html: str, label: str) -> str:
 
 def _cell(row: str, column: str) -> str:
     return re.search(rf'data-column="{column}".*?</t[dh]>', row, re.S)[0]
+
+
+def test_before_anything_is_measured_every_list_holds_its_own_value(store: Store):
+    fake_store.fill(store, methods=("full",), seeds=(0,), running=1)
+    for run in store.runs(states=("finished",)):
+        store.delete(run.id)
+    page = Page(store)
+    drawn = page.refresh()
+    assert [value for _, value in drawn["across"]["choices"]] == ["peak_memory_bytes"]
+    assert drawn["body"]["visible"]
 
 
 def test_an_empty_store_shows_one_sentence_and_one_action(store: Store):

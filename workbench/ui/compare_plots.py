@@ -38,8 +38,9 @@ def axis_choices(found: Comparison) -> list[tuple[str, str]]:
 
 
 def offered_axes(found: Comparison, across: str, up: str | None, third: str | None) -> list[Any]:
-    """The three lists with what the reader chose, as far as it still exists."""
-    choices = axis_choices(found)
+    """The three lists with what the reader chose, as far as it still exists. What is chosen always stands in its list,
+    before anything is measured too: Gradio refuses every later event of a list that lacks its own value."""
+    choices = axis_choices(found) or [(metric(across).title, across)]
     known = [name for _, name in choices]
     across = across if across in known else next(iter(known), across)
     up = up if up in known else found.metric
