@@ -30,8 +30,7 @@ def test_lesson_two_from_question_to_answers(taught, visit, language):
     switch = page.locator(f'[data-action="language"][data-key="{language}"]')
     press_until(switch, page.get_by_text(text.question).locator("visible=true"))
     lesson = page.locator('[data-action="open"][data-key="lesson-2"]').locator("visible=true")
-    press_until(lesson, page.get_by_role("heading", name=text.title))
-    page.get_by_text(words["runs_wait"]).wait_for()
+    press_until(lesson, page.get_by_text(words["runs_wait"]))
     assert page.locator('[data-action="commit"]').is_disabled()
 
     page.get_by_role("button", name=text.choices[0], exact=True).click()

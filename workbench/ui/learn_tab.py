@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from workbench.ui.queueing import queue
 from workbench.ui.theme import page_file
 
 LIST = "list"
+SESSIONS = 1000
 
 
 def build(context: PageContext) -> Tab:
@@ -55,19 +57,35 @@ def build(context: PageContext) -> Tab:
 class _Wiring:
     def __init__(self, context: PageContext, at: dict[str, Any]) -> None:
         self.context, self.at = context, at
+        self.newest: OrderedDict[str, tuple[str, str]] = OrderedDict()
+
+    def remember(self, request: gr.Request, view: str, language: str) -> None:
+        """What a session pressed last, for a redraw that was asked for before that, and may end after it."""
+        session = getattr(request, "session_hash", None)
+        if session:
+            self.newest[session] = (view, language)
+            self.newest.move_to_end(session)
+            while len(self.newest) > SESSIONS:
+                self.newest.popitem(last=False)
 
     def language(self, kept: str | None, request: gr.Request) -> str:
         """What the reader switched to, else what their browser asks for."""
         return kept if kept and kept in LANGUAGES else asked_language(request)
 
     def refresh_learn(self, view: str, kept: str, request: gr.Request) -> tuple[Any, Any, Any]:
-        language = self.language(kept, request)
-        at_list = view == LIST
-        return (
-            self._draw(view, language, owner_of(request)),
-            replay_player.chooser(language, visible=at_list),
-            gr.skip() if at_list else gr.update(visible=False),
-        )
+        session = str(getattr(request, "session_hash", None))
+        while True:
+            pressed = self.newest.get(session)
+            view, kept = pressed or (view, kept)
+            language = self.language(kept, request)
+            at_list = view == LIST
+            drawn = (
+                self._draw(view, language, owner_of(request)),
+                replay_player.chooser(language, visible=at_list),
+                gr.skip() if at_list else gr.update(visible=False),
+            )
+            if self.newest.get(session) == pressed:
+                return drawn
 
     def look_for_class_news(self, seen: Any) -> Any:
         version = self.context.store.version()
@@ -102,6 +120,7 @@ class _Wiring:
             news[self.context.timer] = gr.Timer(active=True)
         elif view in lessons.lessons():
             self._change(view, owner, action, chosen)
+        self.remember(request, view, language)
         news[at["block"]] = self._draw(view, language, owner)
         news[at["replays"]] = replay_player.chooser(language, visible=view == LIST)
         yield news
