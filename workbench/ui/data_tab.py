@@ -229,6 +229,8 @@ def _shown(
     chosen = (data or {}).get("source")
     start: Updates = {at["bundled"]: data_sources.bundled_cards(plan), at["find_set"]: ""}
     start[at["task"]] = str(task_switch.switch(plan["task"], why))
+    if why:
+        start |= fill_form.cleared(at)
     if data is None:
         yield start | _empty(at)
         return

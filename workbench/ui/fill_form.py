@@ -43,10 +43,15 @@ def fill_updates(at: Mapping[str, Any], plan: Plan, report: Mapping[str, Any] | 
     updates: dict[Any, Any] = {at["fill_panel"]: gr.Column(visible=bool(names))}
     for place, field in enumerate(ORDER):
         name = names[place] if place < len(names) else ""
-        updates[at[field]] = gr.Textbox(
-            value=given.get(name, ""), label=f"{{{name}}}" if name else field, visible=bool(name)
-        )
+        # What the reader may be writing at this moment stays: only words that are in the plan are put there.
+        held = {"value": given.get(name, "")} if not name or name in given else {}
+        updates[at[field]] = gr.Textbox(label=f"{{{name}}}" if name else field, visible=bool(name), **held)
     return updates
+
+
+def cleared(at: Mapping[str, Any]) -> dict[Any, Any]:
+    """For other data: the words of the last are none of theirs."""
+    return {at[field]: gr.Textbox(value="") for field in ORDER}
 
 
 def with_fill(plan: Plan, report: Mapping[str, Any] | None, values: Sequence[str | None]) -> Plan:
