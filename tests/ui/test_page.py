@@ -1,5 +1,6 @@
 """The page as a server: what it loads, that it answers and stops, whom it knows, and its header."""
 
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from workbench.ui import context, frame, owner, page
 from workbench.ui import plan as plans
 
 ROOT = Path(__file__).parents[2]
+KEPT_PLAN = "localStorage.getItem('workbench-plan')"
 HEAVY = {
     "torch",
     "transformers",
@@ -257,9 +259,14 @@ def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
         tab.wait_for_selector(".wb-number-field", timeout=90_000)
         for key in ("head", "lora"):
             tab.locator(f'.wb-pick[data-key="{key}"] .wb-tick').click()
+        tab.get_by_role("button", name="Queue 2 runs").wait_for(timeout=30_000)
+        kept = tab.evaluate(KEPT_PLAN)
         tab.locator("#n-r").fill("2")
         tab.locator("#n-r").press("Enter")
         tab.get_by_text("r=2").wait_for(timeout=30_000)
+        tab.wait_for_function(
+            f"{KEPT_PLAN} !== {json.dumps(kept)}"
+        )  # what a reload reads is written a moment later
         tab.reload()
         tab.get_by_role("tab", name="Methods", exact=True).click()
         tab.get_by_text("r=2").wait_for(timeout=60_000)
