@@ -232,6 +232,24 @@ def test_events_draw_no_progress_of_gradios_on_what_they_change(store):
     assert len(drawn) <= 10  # each costs a search through all the page, at every event
 
 
+def keep_rank_two(tab) -> None:
+    """Set r until the browser has kept it: a form drawn anew while its event runs loses the event's answer."""
+    from playwright.sync_api import TimeoutError
+
+    for rank in ("2", "4", "2", "4", "2"):
+        kept = tab.evaluate(KEPT_PLAN)
+        tab.locator("#n-r").fill(rank)
+        tab.locator("#n-r").press("Enter")
+        tab.get_by_text(f"r={rank}").wait_for(timeout=30_000)
+        try:
+            tab.wait_for_function(f"{KEPT_PLAN} !== {json.dumps(kept)}", timeout=8_000)
+        except TimeoutError:
+            continue
+        if rank == "2":
+            return
+    raise AssertionError("the browser never kept r=2")
+
+
 @pytest.mark.browser
 def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
     file = tmp_path / "mine.csv"
@@ -260,13 +278,7 @@ def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
         for key in ("head", "lora"):
             tab.locator(f'.wb-pick[data-key="{key}"] .wb-tick').click()
         tab.get_by_role("button", name="Queue 2 runs").wait_for(timeout=30_000)
-        kept = tab.evaluate(KEPT_PLAN)
-        tab.locator("#n-r").fill("2")
-        tab.locator("#n-r").press("Enter")
-        tab.get_by_text("r=2").wait_for(timeout=30_000)
-        tab.wait_for_function(
-            f"{KEPT_PLAN} !== {json.dumps(kept)}"
-        )  # what a reload reads is written a moment later
+        keep_rank_two(tab)
         tab.reload()
         tab.get_by_role("tab", name="Methods", exact=True).click()
         tab.get_by_text("r=2").wait_for(timeout=60_000)
