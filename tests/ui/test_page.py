@@ -236,12 +236,12 @@ def keep_rank_two(tab) -> None:
     """Set r until the browser has kept it: a form drawn anew while its event runs loses the event's answer."""
     from playwright.sync_api import TimeoutError
 
-    for rank in ("2", "4", "2", "4", "2"):
+    for rank in ("2", "4", "2", "4", "2", "4", "2"):
         kept = tab.evaluate(KEPT_PLAN)
         tab.locator("#n-r").fill(rank)
         tab.locator("#n-r").press("Enter")
-        tab.get_by_text(f"r={rank}").wait_for(timeout=30_000)
         try:
+            tab.get_by_text(f"r={rank}").wait_for(timeout=8_000)
             tab.wait_for_function(f"{KEPT_PLAN} !== {json.dumps(kept)}", timeout=8_000)
         except TimeoutError:
             continue
