@@ -251,6 +251,7 @@ def keep_rank_two(tab) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(400)
 def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
     file = tmp_path / "mine.csv"
     words = ["good", "bad", "dull", "bright"]
