@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench import checkers, ratings, templates
+from workbench import checkers, ratings
 from workbench.options import Options, option
 from workbench.task import Row
+from workbench.tasks import _decoding_options as shared
 from workbench.tasks import generation
 from workbench.tasks.generation import DECODING, GenerationOptions
 
@@ -18,36 +19,13 @@ NO_CHECKER = "needs a checker, and these rows have none: use preference_accuracy
 
 @dataclass(frozen=True)
 class PreferenceOptions(Options):
-    template: str = option(
-        "plain",
-        "How a prompt is laid out: plain (the prompt and a new line), alpaca, chat (the model's own chat template), or a"
-        " text of your own with {prompt} in it; the answer follows at its end.",
-        names=templates.NAMES,
-    )
+    template: str = shared.template()
     max_new_tokens: int = option(64, "The longest answer, in tokens.", min=1, max=8192)
-    do_sample: bool = option(
-        True, "Draw each token by its probability instead of taking the likeliest (greedy)."
-    )
-    temperature: float = option(
-        0.8,
-        "Where tokens are drawn: below 1 likely tokens are drawn more often.",
-        min=0.01,
-        max=10,
-        advanced=True,
-    )
-    top_p: float = option(
-        1.0,
-        "Where tokens are drawn: only from the likeliest that make up this share.",
-        min=0.01,
-        max=1,
-        advanced=True,
-    )
-    top_k: int = option(
-        0, "Where tokens are drawn: only from so many of the likeliest; 0 for all.", min=0, advanced=True
-    )
-    decoding_seed: int = option(
-        0, "Where tokens are drawn: the seed of the draw.", min=0, max=2**31 - 1, advanced=True
-    )
+    do_sample: bool = shared.do_sample(True)
+    temperature: float = shared.temperature()
+    top_p: float = shared.top_p(1.0)
+    top_k: int = shared.top_k()
+    decoding_seed: int = shared.decoding_seed()
     per_token: bool = option(
         True,
         "Compare the two given answers by their log-probability per token; otherwise by that of the whole answer, where a"

@@ -12,6 +12,7 @@ from workbench import templates
 from workbench.method import Unsuitable
 from workbench.options import Options, option
 from workbench.task import Batch, Encoded, Live, Outcome, Row, Task
+from workbench.tasks import _decoding_options as shared
 
 if TYPE_CHECKING:
     from workbench.data import Prepared
@@ -22,36 +23,13 @@ DECODING = ("max_new_tokens", "do_sample", "temperature", "top_p", "top_k", "dec
 
 @dataclass(frozen=True)
 class GenerationOptions(Options):
-    template: str = option(
-        "plain",
-        "How a prompt is laid out: plain (the prompt and a new line), alpaca, chat (the model's own chat template), or a"
-        " text of your own with {prompt} in it; the answer follows at its end.",
-        names=templates.NAMES,
-    )
+    template: str = shared.template()
     max_new_tokens: int = option(64, "The longest answer, in tokens.", min=1, max=8192)
-    do_sample: bool = option(
-        False, "Draw each token by its probability instead of taking the likeliest (greedy)."
-    )
-    temperature: float = option(
-        0.8,
-        "Where tokens are drawn: below 1 likely tokens are drawn more often.",
-        min=0.01,
-        max=10,
-        advanced=True,
-    )
-    top_p: float = option(
-        0.95,
-        "Where tokens are drawn: only from the likeliest that make up this share.",
-        min=0.01,
-        max=1,
-        advanced=True,
-    )
-    top_k: int = option(
-        0, "Where tokens are drawn: only from so many of the likeliest; 0 for all.", min=0, advanced=True
-    )
-    decoding_seed: int = option(
-        0, "Where tokens are drawn: the seed of the draw.", min=0, max=2**31 - 1, advanced=True
-    )
+    do_sample: bool = shared.do_sample(False)
+    temperature: float = shared.temperature()
+    top_p: float = shared.top_p(0.95)
+    top_k: int = shared.top_k()
+    decoding_seed: int = shared.decoding_seed()
     judge_by: str = option(
         "auto",
         "The score that the table ranks by and the paired tests compare row by row; auto: answer_match where all rows"

@@ -10,6 +10,7 @@ from workbench import packing
 from workbench.method import Unsuitable
 from workbench.options import Options, option
 from workbench.task import Batch, Encoded, Live, Outcome, Row, Task
+from workbench.tasks import _decoding_options as shared
 from workbench.tasks.generation import DECODING, SILENCE, GenerationOptions
 from workbench.templates import PLACE
 
@@ -33,29 +34,11 @@ class LanguageModellingOptions(Options):
     max_new_tokens: int = option(
         64, "Where it is asked to go on with a text: by so many tokens at most.", min=1, max=8192
     )
-    do_sample: bool = option(
-        True, "Draw each token by its probability instead of taking the likeliest (greedy)."
-    )
-    temperature: float = option(
-        0.8,
-        "Where tokens are drawn: below 1 likely tokens are drawn more often.",
-        min=0.01,
-        max=10,
-        advanced=True,
-    )
-    top_p: float = option(
-        0.95,
-        "Where tokens are drawn: only from the likeliest that make up this share.",
-        min=0.01,
-        max=1,
-        advanced=True,
-    )
-    top_k: int = option(
-        0, "Where tokens are drawn: only from so many of the likeliest; 0 for all.", min=0, advanced=True
-    )
-    decoding_seed: int = option(
-        0, "Where tokens are drawn: the seed of the draw.", min=0, max=2**31 - 1, advanced=True
-    )
+    do_sample: bool = shared.do_sample(True)
+    temperature: float = shared.temperature()
+    top_p: float = shared.top_p(0.95)
+    top_k: int = shared.top_k()
+    decoding_seed: int = shared.decoding_seed()
 
 
 def complete(options: Any, tokenizer: Any, rows: Mapping[str, Sequence[Row]]) -> Any:
