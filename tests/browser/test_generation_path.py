@@ -39,8 +39,7 @@ def test_from_rows_to_the_first_batch(server, visit):
     expect(page.locator('.wb-pick[data-key="p_tuning_v2"]')).to_be_hidden()
     expect(page.locator('.wb-pick[data-key="lora"]')).to_be_visible()
 
-    page.get_by_label("template", exact=True).click()
-    page.get_by_role("option", name="alpaca").click()
+    page.get_by_label("template", exact=True).select_option(label="alpaca")
     expect(page.get_by_text("Template alpaca").first).to_be_visible()
     page.get_by_role("button", name="Show the first batch").click()
     sheet = page.get_by_role("dialog")

@@ -232,24 +232,6 @@ def test_events_draw_no_progress_of_gradios_on_what_they_change(store):
     assert len(drawn) <= 10  # each costs a search through all the page, at every event
 
 
-def keep_rank_two(tab) -> None:
-    """Set r until the browser has kept it: a form drawn anew while its event runs loses the event's answer."""
-    from playwright.sync_api import TimeoutError
-
-    for rank in ("2", "4", "2", "4", "2", "4", "2"):
-        kept = tab.evaluate(KEPT_PLAN)
-        tab.locator("#n-r").fill(rank)
-        tab.locator("#n-r").press("Enter")
-        try:
-            tab.get_by_text(f"r={rank}").wait_for(timeout=8_000)
-            tab.wait_for_function(f"{KEPT_PLAN} !== {json.dumps(kept)}", timeout=8_000)
-        except TimeoutError:
-            continue
-        if rank == "2":
-            return
-    raise AssertionError("the browser never kept r=2")
-
-
 @pytest.mark.browser
 @pytest.mark.timeout(400)
 def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
@@ -275,11 +257,16 @@ def test_a_visitor_uploads_ticks_and_queues(tmp_path, chromium):
         tab.get_by_text("Upload a file").click()
         tab.set_input_files(".wb-upload input[type=file]", str(file))
         tab.get_by_role("button", name="Next: choose methods").click(timeout=90_000)
-        tab.wait_for_selector(".wb-number-field", timeout=90_000)
+        rank = tab.locator('[id="lora--r"]')
+        rank.wait_for(timeout=90_000)
         for key in ("head", "lora"):
             tab.locator(f'.wb-pick[data-key="{key}"] .wb-tick').click()
         tab.get_by_role("button", name="Queue 2 runs").wait_for(timeout=30_000)
-        keep_rank_two(tab)
+        kept = tab.evaluate(KEPT_PLAN)
+        rank.fill("2")
+        rank.press("Enter")
+        tab.get_by_text("r=2").wait_for(timeout=30_000)
+        tab.wait_for_function(f"{KEPT_PLAN} !== {json.dumps(kept)}", timeout=30_000)
         tab.reload()
         tab.get_by_role("tab", name="Methods", exact=True).click()
         tab.get_by_text("r=2").wait_for(timeout=60_000)

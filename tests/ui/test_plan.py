@@ -135,7 +135,7 @@ def test_good_parts_of_a_damaged_plan_stay(plan):
 def test_a_preset_of_generation_becomes_a_plan_and_back():
     preset = presets.load("e2e-style-generation")
     plan = plans.change_options(plans.from_preset(preset), "lora", {"r": 2}, None)
-    plan = plan_task.change_task_options(plan, {"template": "alpaca", "max_new_tokens": 48})
+    plan = plan_task.change_task_options(plan, "generation", {"template": "alpaca", "max_new_tokens": 48})
     assert plans.checked_plan(json.loads(json.dumps(plan))) == plan
     again = plans.to_preset(plan)
     assert again.task == "generation"
@@ -144,11 +144,13 @@ def test_a_preset_of_generation_becomes_a_plan_and_back():
 
 
 def test_task_options_are_kept_for_each_task_and_checked_in_their_own_words(plan):
-    plan = plan_task.change_task_options(plan_task.change_task(plan, "generation"), {"template": "chat"})
+    plan = plan_task.change_task_options(
+        plan_task.change_task(plan, "generation"), "generation", {"template": "chat"}
+    )
     back = plan_task.change_task(plan_task.change_task(plan, "classification"), "generation")
     assert plan_task.task_options_of(back) == {"template": "chat"}
     with pytest.raises(ValueError, match="template"):
-        plan_task.change_task_options(plan, {"template": "alpacca"})
+        plan_task.change_task_options(plan, "generation", {"template": "alpacca"})
     assert "template_hash" not in plan_task.task_options_of(plan)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from workbench import registry
-from workbench.ui import asking, form
-from workbench.ui.context import QUIET, PageContext, owner_of, say_errors
+from workbench.ui import form
+from workbench.ui.context import QUIET, PageContext, say_errors
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.method_counts import Updates, counted, plan_outputs
@@ -18,23 +18,12 @@ from workbench.ui.plan import Plan, add_again, change_options, entry_of, method_
 
 def draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
     at["opened"] = gr.State(None)
-    # The form is drawn from this alone, not from the plan: typing in it changes the plan, and must not redraw it.
-    at["form_of"] = gr.State(None)
     at["drawer_head"] = html_block("")
     at["panel"] = segmented(
         [("Options", "options"), ("Card", "card"), ("Code", "code")], "options", label="Drawer"
     )
     with gr.Column(elem_classes="wb-form") as at["options_panel"]:
-
-        @gr.render(  # type: ignore[untyped-decorator]
-            inputs=[at["form_of"]],
-            triggers=[at["form_of"].change],
-            concurrency_limit=1,  # Gradio loses count of its own events when two renders of one session overlap
-        )
-        def draw_options(chosen: dict[str, Any] | None, request: gr.Request) -> None:
-            if chosen is not None:
-                _draw_options(context, at, chosen, owner_of(request))
-
+        at["form"] = form.option_form()
         at["count"] = html_block("")
         with gr.Row(elem_classes="wb-line"):
             at["again"] = gr.Button("Add again, other options", size="sm", elem_classes="wb-tool")
@@ -48,42 +37,36 @@ def draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
 
 
 def form_of(plan: Plan, key: str) -> dict[str, Any]:
-    """What the form is drawn from: one choice and what its options depend on."""
-    return {**entry_of(plan, key), "model": plan["model"], "task": plan["task"]}
+    """The form of one choice."""
+    chosen = entry_of(plan, key)
+    method = registry.method(chosen["method"])
+    return form.redraw(form.method_form(key, method, chosen["options"], chosen["learning_rate"]))
 
 
-def _draw_options(
-    context: PageContext, at: dict[str, Any], chosen: dict[str, Any], owner: str | None
-) -> None:
-    key, method = chosen["key"], registry.method(chosen["method"])
-    modules = asking.known_modules(context.store, chosen["model"], owner, chosen["task"])
-    drawn = form.draw_form(method, chosen["options"], chosen["learning_rate"], modules)
-    components = [component for _, component in drawn]
-
-    @say_errors
-    def change_choice(plan: Plan, words: str, request: gr.Request, *given: Any) -> Iterator[Updates]:
-        options, rate = form.read_form(method, given)
-        new = change_plan(plan, request, lambda newest: change_options(newest, key, options, rate))
-        yield {context.plan: new}
-        yield from counted(context, at, new, key, words, request, ticks=False)
-
-    for component in components:
-        component.input(
-            change_choice,
-            [context.plan, at["search"], *components],
-            plan_outputs(context, at),
-            trigger_mode="always_last",
-            **QUIET,
-        )
+def with_option(plan: Plan, key: str, name: str, given: Any) -> Plan:
+    """One field of a choice's form set to what it holds; ValueError when the method refuses it."""
+    entry = entry_of(plan, key)
+    fact = form.fact_of(registry.method(entry["method"]).options, name)
+    value = form.read_option(fact, given)
+    if fact is form.RATE:
+        return change_options(plan, key, entry["options"], None if value is None else float(value))
+    return change_options(plan, key, {**entry["options"], name: value}, entry["learning_rate"])
 
 
 def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
-    outputs = [*plan_outputs(context, at), at["opened"], at["form_of"]]
+    outputs = [*plan_outputs(context, at), at["opened"], at["form"]]
+
+    @say_errors
+    def set_option(plan: Plan, words: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        key, name, value = str(event.key), str(event.name), event.value
+        new = change_plan(plan, request, lambda newest: with_option(newest, key, name, value))
+        yield {context.plan: new}
+        yield from counted(context, at, new, key, words, request, ticks=False)
 
     @say_errors
     def open_method(plan: Plan, words: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         plan = current_plan(plan, request)
-        yield {at["opened"]: event.key, at["form_of"]: form_of(plan, event.key)}
+        yield {at["opened"]: event.key, at["form"]: form_of(plan, event.key)}
         yield from counted(context, at, plan, event.key, words, request, ticks=False)
 
     @say_errors
@@ -96,14 +79,22 @@ def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
             return new
 
         new = change_plan(plan, request, add)
-        yield {context.plan: new, at["opened"]: key, at["form_of"]: form_of(new, key)}
+        yield {
+            context.plan: new,
+            at["opened"]: key,
+            at["form"]: form_of(new, key),
+        }
         yield from counted(context, at, new, key, words, request)
 
     @say_errors
     def take_method_out(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
         first = method_of(opened)
         new = change_plan(plan, request, lambda p: remove_again(p, opened) if opened != first else p)
-        yield {context.plan: new, at["opened"]: first, at["form_of"]: form_of(new, first)}
+        yield {
+            context.plan: new,
+            at["opened"]: first,
+            at["form"]: form_of(new, first),
+        }
         yield from counted(context, at, new, first, words, request)
 
     def show_panel(name: str) -> Updates:
@@ -113,6 +104,10 @@ def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
             at["code_panel"]: gr.Column(visible=name == "code"),
         }
 
+    # Each field is told by itself: one that is still under way must not swallow the next.
+    at["form"].fill(
+        set_option, [context.plan, at["search"]], plan_outputs(context, at), trigger_mode="multiple", **QUIET
+    )
     at["grid"].open(open_method, [context.plan, at["search"]], outputs, trigger_mode="always_last", **QUIET)
     for button, handler in (("again", add_method_again), ("take_out", take_method_out)):
         at[button].click(

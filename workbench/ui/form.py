@@ -1,4 +1,7 @@
-"""The options of a method or a task as a form, drawn from the options class alone: nothing about an option is said here."""
+"""The options of a method or a task as a form, drawn from the options class alone: nothing about an option is said here.
+
+One component holds a whole form, and tells each field that a reader has set: what is redrawn meanwhile loses none of it.
+"""
 
 from __future__ import annotations
 
@@ -31,38 +34,55 @@ _WIDE = 100
 """A range this many times as wide as its lower end gets a slider whose steps grow with the value."""
 
 
-def draw_form(
-    method: Method, options: Mapping[str, Any], learning_rate: float | None, modules: Sequence[str] = ()
-) -> list[tuple[str, Any]]:
-    """Draw every option inside the current block; returns (name, component) in the order of the class, the learning
-    rate last. `modules` are the model's layers that a list of names may choose from."""
-    rate = method.learning_rate if learning_rate is None else learning_rate
-    drawn, more = draw_options(method.options, options, modules, between=(RATE, rate))
-    return [*drawn, (RATE.name, more)]
+def option_form() -> gr.HTML:
+    """The component, empty until `redraw`. Its event `fill` fires once for each field that a reader sets: a `gr.EventData`
+    parameter has `key` (of `form_html`), `name` and `value` (for `read_option`)."""
+    return gr.HTML(
+        "",
+        js_on_load=page_file("form.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_classes="wb-html",
+        layers=[],
+    )
 
 
-def draw_options(
+def redraw(form: Markup) -> dict[str, Any]:
+    """What a handler returns for an `option_form`. A field whose value is the one drawn before keeps what it holds now."""
+    return gr.update(value=str(form))
+
+
+def redraw_layers(names: Sequence[str]) -> dict[str, Any]:
+    """The same for the names of the model's layers, which every list of any names offers; they may come later."""
+    return gr.update(layers=list(names))
+
+
+def method_form(key: str, method: Method, options: Mapping[str, Any], rate: float | None) -> Markup:
+    """Every option of a choice, its learning rate before the rare ones."""
+    rate = method.learning_rate if rate is None else rate
+    return form_html(key, method.options, options, between=(RATE, rate))
+
+
+def form_html(
+    key: str,
     known: type[Options],
     values: Mapping[str, Any],
-    modules: Sequence[str] = (),
     *,
     between: tuple[OptionFact, Any] | None = None,
-) -> tuple[list[tuple[str, Any]], Any]:
-    """Draw what is asked of an options class, the rare ones folded; returns (name, component) in the order of the class.
-    `between` is one more field before the fold, returned apart. An option with names has a second component for a text
-    of the reader's own."""
-    facts = asked_of(known)
+) -> Markup:
+    """What is asked of an options class, the rare ones folded, with one more field before the fold."""
     given = known.from_dict(values).to_dict()
-    drawn: dict[str, list[Any]] = {}
-    for fact in facts:
-        if not fact.advanced:
-            drawn[fact.name] = _draw(fact, given[fact.name], modules)
-    more = draw_option(*between) if between else None
-    folded = [fact for fact in facts if fact.advanced]
-    if folded:
-        with gr.Accordion("More options", open=False, elem_classes="wb-fold"):
-            drawn |= {fact.name: _draw(fact, given[fact.name], modules) for fact in folded}
-    return [(fact.name, component) for fact in facts for component in drawn[fact.name]], more
+    fields = [(fact, _field(key, fact, given[fact.name])) for fact in asked_of(known)]
+    body = [field for fact, field in fields if not fact.advanced]
+    if between:
+        body.append(_field(key, *between))
+    rare = [field for fact, field in fields if fact.advanced]
+    if rare:
+        body.append(
+            Markup(
+                '<details class="wb-more-options"><summary>More options</summary><div class="wb-fields">{}</div></details>'
+            ).format(Markup("").join(rare))
+        )
+    return Markup('<div class="wb-fields" data-form="{}">{}</div>').format(key, Markup("").join(body))
 
 
 def asked_of(known: type[Options]) -> tuple[OptionFact, ...]:
@@ -70,56 +90,10 @@ def asked_of(known: type[Options]) -> tuple[OptionFact, ...]:
     return tuple(fact for fact in known.facts() if not fact.derived)
 
 
-def _draw(fact: OptionFact, value: Any, modules: Sequence[str]) -> list[Any]:
-    if not fact.names:
-        return [draw_option(fact, value, modules)]
-    name, own = named_and_own(fact, value)
-    choices = [*((one, one) for one in fact.names), ("a text of my own", OWN)]
-    names = gr.Dropdown(choices, value=name, label=fact.name, info=fact.help, elem_classes="wb-option")
-    text = gr.Textbox(
-        own, label=f"{fact.name}: your own text", lines=2, max_lines=10, max_length=4000, visible=name == OWN, elem_classes="wb-own-text"
-    )  # fmt: skip
-    names.change(show_own, names, text, queue=False, show_progress="hidden", api_visibility="private")
-    return [names, text]
-
-
-def show_own(name: str) -> Any:
-    """The field for a text of one's own, where that is chosen."""
-    return gr.Textbox(visible=name == OWN)
-
-
-def named_and_own(fact: OptionFact, value: Any) -> tuple[str, str]:
-    """What the two components of an option with names hold."""
-    return (value, "") if value in fact.names else (OWN, str(value))
-
-
-def draw_option(fact: OptionFact, value: Any, modules: Sequence[str] = ()) -> Any:
-    """The component for one option; `read_option` turns what it holds back into a value."""
-    words: dict[str, Any] = {"label": fact.name, "info": fact.help, "elem_classes": "wb-option"}
-    kind = component_kind(fact)
-    if kind == "checkbox":
-        return gr.Checkbox(bool(value), **words)
-    if kind == "slider":
-        return number_field(fact, value)
-    if kind == "number":
-        precision = 0 if fact.kind == "int" else None
-        return gr.Number(value, precision=precision, minimum=fact.min, maximum=fact.max, **words)
-    if kind == "dropdown":
-        choices: list[Any] = [(str(choice), choice) for choice in fact.choices or ()]
-        if fact.optional:
-            choices = [("none", None), *choices]
-        return gr.Dropdown(choices, value=value, **words)
-    if kind == "list":
-        known = [str(choice) for choice in fact.choices or ()] or list(modules)
-        known += [name for name in (*_names(fact.default), *(value or ())) if name not in known]
-        return gr.Dropdown(
-            known, value=list(value or ()), multiselect=True, allow_custom_value=not fact.choices, **words
-        )
-    return gr.Textbox("" if value is None else value, max_lines=1, max_length=2000, **words)
-
-
-def component_kind(fact: OptionFact) -> str:
-    """checkbox, slider, number, dropdown, list or text."""
+def control_of(fact: OptionFact) -> str:
+    """names, checkbox, slider, number, dropdown, list or text."""
+    if fact.names:
+        return "names"
     if fact.kind == "bool":
         return "checkbox"
     if fact.kind == "list":
@@ -132,69 +106,25 @@ def component_kind(fact: OptionFact) -> str:
     return "text"
 
 
+def fact_of(known: type[Options], name: str) -> OptionFact:
+    """The option of that name, the learning rate among them; ValueError where a form asks for no such thing."""
+    for fact in (*asked_of(known), RATE):
+        if fact.name == name:
+            return fact
+    raise ValueError(
+        f"This form has no field {name!r:.60}: {', '.join(fact.name for fact in asked_of(known))}."
+    )
+
+
 def read_option(fact: OptionFact, given: Any) -> Any:
-    """What a component holds as the option's value: an emptied field is the default, or None where that is allowed."""
-    if given is None or (given == "" and fact.kind != "str"):
+    """What a field holds as the option's value: an emptied one is the default, or None where that is allowed."""
+    if given is None or (given == "" and (fact.kind != "str" or fact.names)):
         return None if fact.optional else fact.default
     if fact.kind == "str" and given == "" and fact.optional:
         return None
     if fact.kind == "list":
         return [str(name).strip() for name in given if str(name).strip()]
     return given
-
-
-def read_form(method: Method, given: Sequence[Any]) -> tuple[dict[str, Any], float | None]:
-    """Options and learning rate from what the form's components hold, in the order of `draw_form`."""
-    *options, rate = given
-    return read_options(method.options, options), None if rate in (None, "") else float(rate)
-
-
-def read_options(known: type[Options], given: Sequence[Any]) -> dict[str, Any]:
-    """Options from what the components of `draw_options` hold. A text of one's own that is still empty is the default."""
-    held = iter(given)
-    options: dict[str, Any] = {}
-    for fact in asked_of(known):
-        value = next(held)
-        if fact.names:
-            own = next(held)
-            value = (own or fact.default) if value == OWN else value
-        options[fact.name] = read_option(fact, value)
-    return options
-
-
-def held_by(known: type[Options], values: Mapping[str, Any]) -> list[Any]:
-    """What the components of `draw_options` hold for these values, in their order."""
-    given = known.from_dict(values).to_dict()
-    held: list[Any] = []
-    for fact in asked_of(known):
-        held += named_and_own(fact, given[fact.name]) if fact.names else [given[fact.name]]
-    return held
-
-
-def number_field(fact: OptionFact, value: Any) -> gr.HTML:
-    """Name, number, slider and help as one component; `input` fires once the reader lets go of it."""
-    scale = scale_of(fact)
-    template = Markup(
-        '<div class="wb-number-field"><span hidden data-scale="{scale}"></span><div class="wb-number-head">'
-        '<label class="wb-mono" for="n-{name}">{name}</label>'
-        '<input type="number" id="n-{name}" aria-describedby="h-{name}" min="{low}" max="{high}" step="{step}"></div>'
-        '<input type="range" min="0" max="1000" step="1" aria-label="{name}" tabindex="-1">'
-        '<div class="wb-note" id="h-{name}">{help}</div></div>'
-    ).format(
-        scale=json.dumps(scale),
-        name=fact.name,
-        low=f"{fact.min:g}",
-        high=f"{fact.max:g}",
-        step=1 if fact.kind == "int" else "any",
-        help=fact.help,
-    )
-    return gr.HTML(
-        value,
-        html_template=str(template),
-        js_on_load=page_file("number.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        elem_classes="wb-html",
-    )
 
 
 def scale_of(fact: OptionFact) -> dict[str, Any]:
@@ -208,5 +138,118 @@ def scale_of(fact: OptionFact) -> dict[str, Any]:
     return {"low": fact.min, "high": fact.max, "step": step, "log": log}
 
 
-def _names(default: Any) -> tuple[str, ...]:
-    return tuple(default or ())
+def _field(key: str, fact: OptionFact, value: Any) -> Markup:
+    control = control_of(fact)
+    name = Markup('id="{key}--{name}" name="{name}" aria-describedby="{key}--{name}-help"').format(
+        key=key, name=fact.name
+    )
+    draw = {
+        "checkbox": _checkbox,
+        "slider": _slider,
+        "number": _number,
+        "dropdown": _dropdown,
+        "names": _names,
+        "list": _list,
+        "text": _text,
+    }
+    title = (
+        Markup('<span class="wb-field-name" id="{0}--{1}-name">{1}</span>').format(key, fact.name)
+        if control == "list"
+        else Markup('<label class="wb-field-name" for="{0}--{1}">{1}</label>').format(key, fact.name)
+    )
+    return Markup(
+        '<div class="wb-field wb-field-{control}" data-name="{name}" data-control="{control}"{group}>{title}{inner}'
+        '<div class="wb-note" id="{key}--{name}-help">{help}</div></div>'
+    ).format(
+        control=control,
+        name=fact.name,
+        group=Markup(' role="group" aria-labelledby="{0}--{1}-name"').format(key, fact.name)
+        if control == "list"
+        else "",
+        title=title,
+        inner=draw[control](fact, value, name),
+        key=key,
+        help=fact.help,
+    )
+
+
+def _checkbox(fact: OptionFact, value: Any, name: Markup) -> Markup:
+    return Markup('<input type="checkbox" {}{}>').format(name, Markup(" checked") if value else "")
+
+
+def _number(fact: OptionFact, value: Any, name: Markup) -> Markup:
+    ends = Markup("").join(
+        Markup(' {}="{:g}"').format(end, limit)
+        for end, limit in (("min", fact.min), ("max", fact.max))
+        if limit is not None
+    )
+    return Markup('<input type="number" {}{} step="{}" value="{}"{}>').format(
+        name,
+        ends,
+        1 if fact.kind == "int" else "any",
+        "" if value is None else _plain(value),
+        Markup(' placeholder="none"') if fact.optional else "",
+    )
+
+
+def _slider(fact: OptionFact, value: Any, name: Markup) -> Markup:
+    return Markup(
+        '{}<input type="range" min="0" max="1000" step="1" aria-label="{}" tabindex="-1" data-scale="{}">'
+    ).format(_number(fact, value, name), fact.name, json.dumps(scale_of(fact)))
+
+
+def _dropdown(fact: OptionFact, value: Any, name: Markup) -> Markup:
+    choices: list[tuple[str, Any]] = [(str(choice), choice) for choice in fact.choices or ()]
+    if fact.optional:
+        choices = [("none", None), *choices]
+    return _select(choices, value, name)
+
+
+def _names(fact: OptionFact, value: Any, name: Markup) -> Markup:
+    own = value not in fact.names
+    select = _select(
+        [*((one, one) for one in fact.names), ("a text of my own", OWN)], OWN if own else value, name
+    )
+    return Markup(
+        '{}<textarea class="wb-own-text" rows="2" maxlength="4000" aria-label="{}: your own text"{}>{}</textarea>'
+    ).format(select, fact.name, "" if own else Markup(" hidden"), value if own else "")
+
+
+def _select(choices: Sequence[tuple[str, Any]], value: Any, name: Markup) -> Markup:
+    return Markup("<select {}>{}</select>").format(
+        name,
+        Markup("").join(
+            Markup('<option value="{}"{}>{}</option>').format(
+                json.dumps(choice), Markup(" selected") if choice == value else "", title
+            )
+            for title, choice in choices
+        ),
+    )
+
+
+def _list(fact: OptionFact, value: Any, name: Markup) -> Markup:
+    ticked = [str(one) for one in value or ()]
+    known = dict.fromkeys([*(str(choice) for choice in fact.choices or ()), *(fact.default or ()), *ticked])
+    chips = Markup("").join(
+        Markup(
+            '<label class="wb-name-chip"><input type="checkbox" value="{0}"{1}><span>{0}</span></label>'
+        ).format(one, Markup(" checked") if one in ticked else "")
+        for one in known
+    )
+    more = Markup("")
+    if not fact.choices:
+        more = Markup(
+            '<input type="text" {} maxlength="200" placeholder="another name" aria-label="{}: another name">'
+        ).format(name, fact.name)
+    return Markup('<div class="wb-name-chips">{}</div>{}').format(chips, more)
+
+
+def _text(fact: OptionFact, value: Any, name: Markup) -> Markup:
+    return Markup('<input type="text" {} maxlength="2000" value="{}">').format(
+        name, "" if value is None else value
+    )
+
+
+def _plain(value: float) -> str:
+    """A number as a person writes it: 0.0003, not 3e-04."""
+    return f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

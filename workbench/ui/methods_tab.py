@@ -14,6 +14,7 @@ from workbench.ui import (
     drawer,
     estimate_panel,
     first_batch_view,
+    form,
     method_cards,
     model_panel,
     setting_form,
@@ -53,7 +54,7 @@ def build(context: PageContext) -> Tab:
             model_panel.draw_model(context, at)
             html_block('<hr><h3 class="wb-h3">Same for every run</h3>')
             at |= setting_form.draw_setting(empty_plan())
-            task_form.draw_task_forms(at)
+            task_form.draw_task_form(at)
             first_batch_view.draw_first_batch(at)
         with gr.Column(elem_classes="wb-methods-middle"):
             at["model_line"] = html_block("", elem_classes="wb-only-narrow")
@@ -69,7 +70,7 @@ def build(context: PageContext) -> Tab:
     model_panel.wire_model(context, at)
     _wire_plan(context, at)
     wire_counts(context, at)
-    task_form.wire_task_forms(context, at)
+    task_form.wire_task_form(context, at)
     first_batch_view.wire_first_batch(context, at)
     drawer.wire_drawer(context, at)
     estimate_panel.wire_needs(context, at)
@@ -86,21 +87,24 @@ def build(context: PageContext) -> Tab:
         start[at["grid"]] = redraw(
             method_cards.card_groups(plan, None, {}, words or ""), ticked=ticked_keys(plan)
         )
-        start |= task_form.task_updates(at, plan)
+        start |= {
+            at["task_form"]: task_form.task_form(plan),
+            at["opened"]: first,
+            at["form"]: drawer.form_of(plan, first),
+        }
         yield start | model_panel.model_updates(context, at, plan, owner)
-        asking.known_modules(context.store, plan["model"], owner, plan["task"])
-        # Once more: on a busy machine the tab may be drawn only after it was told the first time.
-        panels = task_form.task_panels(at, current_plan(plan, request))
-        yield {at["opened"]: first, at["form_of"]: drawer.form_of(plan, first), **panels}
         yield from counted(context, at, plan, first, words, request, ticks=False)
+        # What takes seconds comes last, and touches nothing that the reader may have changed meanwhile.
+        layers = asking.known_modules(context.store, plan["model"], owner, plan["task"])
+        yield {at["form"]: form.redraw_layers(layers)}
 
     outputs = [
         *plan_outputs(context, at),
         *model_panel.model_outputs(at),
         *(at[name] for name in setting_form.ORDER),
-        *task_form.task_outputs(at),
+        at["task_form"],
         at["opened"],
-        at["form_of"],
+        at["form"],
     ]
     return Tab(say_errors(show_methods), [context.plan, at["opened"], at["search"]], outputs, parts=at)
 

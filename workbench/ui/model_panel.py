@@ -10,7 +10,7 @@ import gradio as gr
 from workbench import registry
 from workbench.result import Run
 from workbench.sources import embedded, known_references
-from workbench.ui import asking, drawer, method_cards, model_browser, parts, sheet
+from workbench.ui import asking, form, method_cards, model_browser, parts, sheet
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors, sentence_of
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.frame import model_title
@@ -50,7 +50,7 @@ def draw_model(context: PageContext, at: dict[str, Any]) -> None:
 
 
 def wire_model(context: PageContext, at: dict[str, Any]) -> None:
-    outputs = [*plan_outputs(context, at), *model_outputs(at), at["form_of"]]
+    outputs = [*plan_outputs(context, at), *model_outputs(at), at["form"]]
 
     def show_model_kind(kind: str, request: gr.Request) -> Updates:
         shown: Updates = {at["models"]: gr.update(visible=kind == "embedded")}
@@ -92,7 +92,7 @@ def wire_model(context: PageContext, at: dict[str, Any]) -> None:
         shown = opened or next(iter(registry.methods()))
         yield {
             context.plan: new,
-            at["form_of"]: drawer.form_of(new, shown),
+            at["form"]: form.redraw_layers(asking.known_modules(context.store, ref, owner, new["task"])),
             **model_updates(context, at, new, owner),
         }
         yield from counted(context, at, new, shown, words, request)

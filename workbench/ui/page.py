@@ -30,6 +30,7 @@ from workbench.ui import (
     methods_tab,
     owner,
     status_page,
+    streaming,
     theme,
     train_tab,
     workshop_bar,
@@ -67,6 +68,7 @@ The others hold plots, which take their width from a tab on show."""
 def build(store: Store, runner: Runner, look: Callable[[], State] | None = None) -> gr.Blocks:
     """Draw the page and wire it. `look` says how the page is doing."""
     look = look or status_page.watch(store, lambda: getattr(runner, "trouble", None))
+    streaming.send_whole_values()
     with gr.Blocks(fill_width=True, title=TITLE, delete_cache=(3600, 86400)) as demo:
         context, parts = _frame(store, runner)
         workshop_bar.build(context, demo)

@@ -227,7 +227,7 @@ def from_preset(preset: Preset) -> Plan:
     """A plan that does what the preset does; its data are not read yet."""
     plan = empty_plan()
     plan |= {"task": preset.task, "model": preset.model, "seeds": list(preset.seeds)}
-    plan = change_task_options(plan, preset.task_options)
+    plan = change_task_options(plan, plan["task"], preset.task_options)
     plan["data"] = json.loads(json.dumps({**preset.data, "title": str(preset.data["source"])}, default=list))
     seen: dict[str, int] = {}
     for chosen in preset.methods:

@@ -39,12 +39,11 @@ def task_options_of(plan: Plan) -> dict[str, Any]:
     return dict(plan["task_options"].get(plan["task"], {}))
 
 
-def change_task_options(plan: Plan, values: Mapping[str, Any]) -> Plan:
-    """New values for options of the plan's task; ValueError in the words of the options class."""
-    known = registry.task(plan["task"]).options
-    options = known.from_dict(task_options_of(plan) | dict(values))
+def change_task_options(plan: Plan, task: str, values: Mapping[str, Any]) -> Plan:
+    """New values for options of a task; ValueError in the words of the options class."""
+    options = registry.task(task).options.from_dict(plan["task_options"].get(task, {}) | dict(values))
     plan = copy.deepcopy(plan)
-    plan["task_options"][plan["task"]] = _said(options)
+    plan["task_options"][task] = _said(options)
     return plan
 
 
