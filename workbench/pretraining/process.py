@@ -26,6 +26,7 @@ from workbench.pretraining.build import build
 from workbench.pretraining.config import PretrainConfig, from_values, sources_of
 from workbench.pretraining.launch import GIVEN, LOG, PACKED, RESULT, STOP, TOKENIZER
 from workbench.pretraining.material import Material, material
+from workbench.pretraining.tokenizer import save
 from workbench.pretraining.train import Trained, train
 
 MID_WINDOWS = 64
@@ -84,7 +85,7 @@ def _write(
         model.config.use_cache = True  # off while training; whoever loads the model wants to generate
     parameters = sum(parameter.numel() for parameter in model.parameters())
     model.to(torch.float16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save(tokenizer, folder)
     log = [json.loads(line) for line in (work / LOG).read_text(encoding="utf-8").splitlines()]
     found = facts.Facts(
         config=config,

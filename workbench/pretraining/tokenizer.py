@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -48,6 +49,18 @@ def _sample(sources: Sequence[Source]) -> Iterator[str]:
     for source in sources:
         every = EVERY if source.train.stat().st_size > LARGE_FILE else 1
         yield from islice(documents(source.train), 0, None, every)
+
+
+def save(tokenizer: Any, folder: Path) -> None:
+    """Into a model folder, under a class name that every release of transformers knows, and without words on where this
+    one was loaded from."""
+    tokenizer.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for name in ("is_local", "local_files_only", "backend"):
+        settings.pop(name, None)
+    file.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_backend(folder: Path) -> Any:
