@@ -52,6 +52,13 @@ def ask(model, run, tokenizer, text=TEXT):
     return evaluate.logits(model, evaluate.collate(rows, evaluate.pad_id(model)), "cpu", "float32")
 
 
+@pytest.mark.parametrize("wanted", ["bfloat16", "float32"])
+def test_runs_compute_in_the_precision_that_is_asked_for(many, wanted):
+    found = Engine(many.store, device="cpu", precision=wanted)
+    with found.using(many.ids[0]) as live:
+        assert live.precision == wanted
+
+
 def name(choice):
     return choice if isinstance(choice, str) else f"{choice[0]}-{'-'.join(map(str, choice[1].values()))}"
 

@@ -52,10 +52,19 @@ class Resident:
 
 
 class Engine:
-    """Finished runs of one store, ready to answer. One forward pass at a time: callers hold `lock` or use `using`."""
+    """Finished runs of one store, ready to answer. One forward pass at a time: callers hold `lock` or use `using`.
 
-    def __init__(self, store: Store, *, budget_bytes: int | None = None, device: str | None = None) -> None:
-        self.store = store
+    `precision` is what they compute in; None: each as it was trained."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        budget_bytes: int | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> None:
+        self.store, self.precision = store, precision
         self.device = evaluate.pick_device(device)
         self.budget_bytes = budget_bytes if budget_bytes is not None else default_budget(self.device)
         self.lock = threading.RLock()
@@ -142,7 +151,7 @@ class Engine:
             tuple(setting.data.labels),
             registry.task(setting.task).options.from_dict(setting.task_options),
             self.device,
-            evaluate.resolve_precision(setting.precision, self.device),
+            evaluate.resolve_precision(self.precision or setting.precision, self.device),
         )
         return live, evaluate.longest_input(model, base.tokenizer)
 

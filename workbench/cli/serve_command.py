@@ -27,6 +27,16 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--max-request-bytes", type=int, default=1_000_000, help="largest request (default: 1,000,000)"
     )
     serve.add_argument("--max-batch", type=int, default=64, help="requests answered together (default: 64)")
+    _add_precision(serve)
+
+
+def _add_precision(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="what all runs compute in (default: each as it was trained); in float32 an answer at temperature 0 does not"
+        " depend on what else is answered at the time",
+    )
 
 
 def add_bench(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,6 +48,7 @@ def add_bench(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     bench.add_argument("runs", metavar="RUN[,RUN]")
     bench.add_argument("--requests", type=int, default=50, help="how many (default: 50)")
     bench.add_argument("--new-tokens", type=int, default=16, help="longest answer (default: 16)")
+    _add_precision(bench)
     bench.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     bench.add_argument(
         "--store", metavar="DIR", help="the folder that keeps runs (default: a per-user folder)"
@@ -62,7 +73,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
             f"{run.id}  {run.label}, seed {run.spec.seed}, {run.spec.setting.task}, on {run.spec.setting.model}"
         )
     say(f"http://{limits.host}:{limits.port}/v1{' with a key' if limits.api_key else ''}; Ctrl+C ends it")
-    serve(store, runs, limits)
+    serve(store, runs, limits, arguments.precision)
     return 0
 
 
@@ -73,7 +84,13 @@ def run_bench(arguments: argparse.Namespace) -> int:
 
     store = Store(default_store())
     runs = checked([find_run(store, part.strip()) for part in arguments.runs.split(",") if part.strip()])
-    found = bench(store, runs, requests=arguments.requests, new_tokens=arguments.new_tokens)
+    found = bench(
+        store,
+        runs,
+        requests=arguments.requests,
+        new_tokens=arguments.new_tokens,
+        precision=arguments.precision,
+    )
     if arguments.json:
         print_json(found)
     else:
@@ -85,7 +102,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
         ]
         print_table(header, rows, right=range(1, 7))
         print(
-            f"{found['equal']} of {found['requests']} answers equal, {found['errors']} errors; throughput"
-            f" {found['speed_up']:.2f} times one at a time"
+            f"{found['equal']} of {found['requests']} answers equal in {' and '.join(found['precision'])},"
+            f" {found['errors']} errors; throughput {found['speed_up']:.2f} times one at a time"
         )
     return 0 if found["equal"] == found["requests"] and not found["errors"] else 1

@@ -60,11 +60,11 @@ class Backend(Protocol):
 class EngineBackend:
     """The runs of a store on one engine; all are loaded and proved live before the first request."""
 
-    def __init__(self, store: Store, runs: Sequence[Run]) -> None:
+    def __init__(self, store: Store, runs: Sequence[Run], precision: str | None = None) -> None:
         from workbench.asking import Ask, prove
         from workbench.engine import Engine
 
-        self.engine = Engine(store)
+        self.engine = Engine(store, precision=precision)
         self.engine.load([run.id for run in runs])
         found = prove(self.engine, [Ask(run.id, "a") for run in runs])
         dead = [run.id for run, proof in zip(runs, found) if proof is None or not proof.live]
@@ -79,6 +79,11 @@ class EngineBackend:
             self._lives[run.id] = resident.live
             served.append(_served(run, resident.room))
         self._served = tuple(served)
+
+    @property
+    def precisions(self) -> list[str]:
+        """What the runs compute in."""
+        return sorted({live.precision for live in self._lives.values()})
 
     def models(self) -> Sequence[Served]:
         return self._served

@@ -38,6 +38,6 @@ def server(backend: Backend, limits: Limits) -> Any:
     return uvicorn.Server(config)
 
 
-def serve(store: Store, runs: Sequence[Run], limits: Limits) -> None:
-    """Load the runs and answer until a signal comes."""
-    server(EngineBackend(store, checked(runs)), limits).run()
+def serve(store: Store, runs: Sequence[Run], limits: Limits, precision: str | None = None) -> None:
+    """Load the runs and answer until a signal comes. `precision` None: each computes as it was trained."""
+    server(EngineBackend(store, checked(runs), precision), limits).run()
