@@ -18,7 +18,7 @@ from workbench.ui.panes import Answers, panes_html
 from workbench.ui.panes_meanwhile import Meanwhile, scored, summary_of, with_answer
 from workbench.ui.parts import page_title
 from workbench.ui.prompts import Known, examples_html, examples_of, test_rows
-from workbench.ui.run_chips import MOST_PANES, chosen_panes, in_order, run_chips, run_words
+from workbench.ui.run_chips import MOST_PANES, chosen_panes, in_order, run_chips, run_words, with_later
 from workbench.ui.vote_card import Blind, blind_html, blind_of, names_of
 
 _PARTS = (
@@ -71,7 +71,7 @@ class _Handlers:
             same = drawn.split(" ", 1)[0] == str(chosen)
             offered = {*(run.id for run in finished), *REFERENCES}
             kept = [name for name in ticked if name in offered] if same else []
-            kept = _joined(finished, kept, drawn, every)
+            kept = with_later(finished, kept, drawn.split())
             new["runs"], values = run_chips(finished, kept, every)
             new["every_seed"] = gr.update(visible=len(finished) > len({r.spec.choice.id for r in finished}))
             new["run"] = gr.update(value=run_words(values))
@@ -228,16 +228,6 @@ class _Handlers:
 
 def go_to_methods() -> Any:
     return gr.Tabs(selected="methods")
-
-
-def _joined(finished: Sequence[Run], kept: Sequence[str], drawn: str, every: bool) -> list[str]:
-    """Ticks, and those of methods that finished since they were drawn, unless the reader changed a tick."""
-    earlier = [run for run in finished if run.id in drawn.split(" ")]
-    if not earlier or set(kept) != set(run_chips(earlier, (), every)[1]):
-        return list(kept)
-    asked = {run.spec.choice.id for run in earlier}
-    later = [run for run in finished if run.spec.choice.id not in asked]
-    return [*kept, *(run_chips(later, (), every)[1][:-1] if later else ())]
 
 
 def _wire(context: PageContext, p: dict[str, Any], h: _Handlers, tab: Tab) -> None:
