@@ -61,7 +61,7 @@ def _tuner(config: dict[str, object], task: str) -> str | None:
     if config.get("peft_type") in MENDED:
         return f"PEFT's {config.get('peft_type')} needs corrections that the workbench makes"
     if config.get("peft_type") == "PREFIX_TUNING" and task == "generation":
-        return "with prepared keys and values, plain PEFT's generate writes other words than were measured"
+        return "of padded rows plain PEFT drops the positions, so that its batches write other words than were measured"
     if config.get("num_virtual_tokens") and task == "classification":
         return "with prompts in front, plain PEFT reads the wrong word of padded rows"
     return None
