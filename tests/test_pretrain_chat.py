@@ -121,6 +121,7 @@ def test_a_file_for_conversations_names_whose_tokenizer_it_takes():
 
 
 def test_a_tiny_model_learns_to_answer_and_its_card_says_how_well(tmp_path):
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     draw = random.Random(0)
@@ -146,6 +147,7 @@ def test_a_tiny_model_learns_to_answer_and_its_card_says_how_well(tmp_path):
         context=64,
         tokens=60 * 8 * 64,
         learning_rate=0.02,
+        precision="bfloat16",
     )
     losses = [e["loss"] for e in events(work, "step")]
     assert losses[-1] < losses[0] - 1
@@ -166,6 +168,13 @@ def test_a_tiny_model_learns_to_answer_and_its_card_says_how_well(tmp_path):
     asked = tokenizer.apply_chat_template(
         [user("Held out?")], add_generation_prompt=True, return_tensors="pt"
     )
+    # What the card says is what the model does where nothing but the conversation is in front of it.
+    held = chat.encode(tokenizer, list(chat.chats(tmp_path / "c.rest.jsonl")))
+    plainly = [
+        torch.log_softmax(model(torch.from_numpy(one.ids)[None]).logits[0, :-1].float(), -1) for one in held
+    ]
+    lost = [-odds[range(len(odds)), one.ids[1:]][one.learnt[1:]] for odds, one in zip(plainly, held)]
+    assert torch.cat(lost).mean().item() == pytest.approx(scores["nats_per_token"], rel=0.02)
     said = model.generate(**asked, max_new_tokens=5, do_sample=False, pad_token_id=0)
     assert tokenizer.decode(said[0, asked["input_ids"].shape[1] :], skip_special_tokens=True).strip() in {
         one["continuation"] for one in report["continuations"]
