@@ -65,22 +65,18 @@ def test_a_method_that_is_beaten_is_never_said_to_be_as_good():
     assert "Full fine-tuning beats it by 10.0 points." in [piece.words for piece in advice.pieces]
 
 
-TFIDF = row("tf_idf", accuracy=0.93)
-
-
-def with_yardstick(found, **more):
-    return replace(found, references=(replace(TFIDF, key=found.yardstick, label="TF-IDF"),), **more)
+def with_yardstick(found, reference, pairs):
+    return replace(found, references=(reference,), pairs={**found.pairs, **pairs})
 
 
 def test_where_no_method_reaches_the_cheap_reference_the_advice_is_to_stay_with_it():
     plain = table(LORA, HEAD, pairs=apart(LORA, HEAD, 0.08, 0.12))
-    reference = replace(TFIDF, key=plain.yardstick)
-    both = plain.pairs | apart(reference, LORA, 0.02, 0.05) | apart(reference, HEAD, 0.1, 0.15)
-    advice = advise(with_yardstick(plain, pairs=both))
+    reference = replace(FULL, key=plain.yardstick, label="TF-IDF")
+    lora, head = apart(reference, LORA, 0.02, 0.05), apart(reference, HEAD, 0.1, 0.15)
+    advice = advise(with_yardstick(plain, reference, lora | head))
     assert advice.headline == "Stay with TF-IDF on this data."
     assert [piece.row for piece in advice.pieces] == [plain.yardstick]
-    one = plain.pairs | apart(reference, LORA, 0.02, 0.05)
-    some = advise(with_yardstick(plain, pairs=one), {"score": 5})
+    some = advise(with_yardstick(plain, reference, lora), {"score": 5})
     assert some.headline.startswith("Take LoRA")
     assert "But TF-IDF beats it: on this data that is the better cheap choice." in [
         piece.words for piece in some.pieces
