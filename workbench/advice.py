@@ -87,15 +87,17 @@ def advise(found: Comparison, weights: Mapping[str, float] = USUAL) -> Advice:
         pieces.append(served)
     if (next_one := _next(found, chosen, [place.row for place in places[1:]])) is not None:
         pieces.append(next_one)
-    better = _yardstick_beats(found, [place.row for place in places])
-    if len(better) == len(places):
-        yardstick = better[chosen.key]
-        words = f"None of the {len(places)} methods reaches it: more rows or a larger base model come first."
-        return Advice(f"Stay with {yardstick.label} on this data.", (Piece(words, yardstick.key),))
-    if chosen.key in better:
-        yardstick = better[chosen.key]
-        words = f"But {yardstick.label} beats it: on this data that is the better cheap choice."
-        pieces.append(Piece(words, yardstick.key))
+    yardstick = next((row for row in found.references if row.key == found.yardstick), None)
+    if yardstick is not None:
+        beaten = {place.row.key for place in places if _beats(found, yardstick, place.row)}
+        if len(beaten) == len(places):
+            words = (
+                f"None of the {len(places)} methods reaches it: more rows or a larger base model come first."
+            )
+            return Advice(f"Stay with {yardstick.label} on this data.", (Piece(words, yardstick.key),))
+        if chosen.key in beaten:
+            words = f"But {yardstick.label} beats it: on this data that is the better cheap choice."
+            pieces.append(Piece(words, yardstick.key))
     return Advice(headline, tuple(pieces), chosen.key, chosen.family)
 
 
@@ -154,15 +156,10 @@ def _next(found: Comparison, chosen: Row, others: Sequence[Row]) -> Piece | None
     return None
 
 
-def _yardstick_beats(found: Comparison, rows: Sequence[Row]) -> dict[str, Row]:
-    """The cheap reference by the keys of those rows that it is better than, as far as the data can tell."""
-    reference = next((row for row in found.references if row.key == found.yardstick), None)
-    if reference is None:
-        return {}
-    pairs = {row.key: found.pair(row.key, reference.key) for row in rows}
-    return {
-        key: reference for key, pair in pairs.items() if pair and pair.told_apart and pair.difference.mean < 0
-    }
+def _beats(found: Comparison, first: Row, second: Row) -> bool:
+    """Whether the first is better, as far as the data can tell."""
+    pair = found.pair(first.key, second.key)
+    return pair is not None and pair.told_apart and pair.difference.mean > 0
 
 
 def _scaled(name: str, rows: Sequence[Row], found: Comparison) -> dict[str, float]:

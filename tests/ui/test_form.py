@@ -50,7 +50,7 @@ class Fields(HTMLParser):
 
 def read(known, html):
     values = Fields(html).values
-    return {name: form.read_option(form.fact_of(known, name), value) for name, value in values.items()}
+    return {name: form.read_field(known, name, value) for name, value in values.items()}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)

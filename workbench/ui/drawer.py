@@ -46,9 +46,8 @@ def form_of(plan: Plan, key: str) -> dict[str, Any]:
 def with_option(plan: Plan, key: str, name: str, given: Any) -> Plan:
     """One field of a choice's form set to what it holds; ValueError when the method refuses it."""
     entry = entry_of(plan, key)
-    fact = form.fact_of(registry.method(entry["method"]).options, name)
-    value = form.read_option(fact, given)
-    if fact is form.RATE:
+    value = form.read_field(registry.method(entry["method"]).options, name, given)
+    if name == form.RATE.name:
         return change_options(plan, key, entry["options"], None if value is None else float(value))
     return change_options(plan, key, {**entry["options"], name: value}, entry["learning_rate"])
 
@@ -79,22 +78,14 @@ def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
             return new
 
         new = change_plan(plan, request, add)
-        yield {
-            context.plan: new,
-            at["opened"]: key,
-            at["form"]: form_of(new, key),
-        }
+        yield {context.plan: new, at["opened"]: key, at["form"]: form_of(new, key)}
         yield from counted(context, at, new, key, words, request)
 
     @say_errors
     def take_method_out(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
         first = method_of(opened)
         new = change_plan(plan, request, lambda p: remove_again(p, opened) if opened != first else p)
-        yield {
-            context.plan: new,
-            at["opened"]: first,
-            at["form"]: form_of(new, first),
-        }
+        yield {context.plan: new, at["opened"]: first, at["form"]: form_of(new, first)}
         yield from counted(context, at, new, first, words, request)
 
     def show_panel(name: str) -> Updates:

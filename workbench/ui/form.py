@@ -116,6 +116,11 @@ def fact_of(known: type[Options], name: str) -> OptionFact:
     )
 
 
+def read_field(known: type[Options], name: str, given: Any) -> Any:
+    """What the field of that name holds as its value; ValueError where a form asks for no such thing."""
+    return read_option(fact_of(known, name), given)
+
+
 def read_option(fact: OptionFact, given: Any) -> Any:
     """What a field holds as the option's value: an emptied one is the default, or None where that is allowed."""
     if given is None or (given == "" and (fact.kind != "str" or fact.names)):

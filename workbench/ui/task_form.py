@@ -45,12 +45,10 @@ def wire_task_form(context: PageContext, at: dict[str, Any]) -> None:
     def take_task_option(
         plan: Plan, opened: str | None, words: str, event: gr.EventData, request: gr.Request
     ) -> Iterator[Updates]:
-        name = str(event.name)
+        task, name = str(event.key), str(event.name)
         try:
-            value = form.read_option(form.fact_of(registry.task(str(event.key)).options, name), event.value)
-            new = change_plan(
-                plan, request, lambda newest: change_task_options(newest, str(event.key), {name: value})
-            )
+            value = form.read_field(registry.task(task).options, name, event.value)
+            new = change_plan(plan, request, lambda newest: change_task_options(newest, task, {name: value}))
         except ValueError as error:
             yield {at["task_refused"]: str(parts.notice("fail", "Not taken", sentence_of(error)))}
             return
