@@ -1,5 +1,6 @@
 """Fixtures for all tests: a store in a temporary folder, no network, and the data of others where it is at hand."""
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -32,6 +33,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("WORKBENCH_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True, scope="module")
+def settled() -> None:
+    """Libraries and collected tests are millions of objects, which each training's `gc.collect` would look through again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -9,10 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from tests.training import Heard
-from workbench import measure
+from tests.training import Heard, quickly
 from workbench.data import Prepared, data_task, save_prepared
 from workbench.spec import RunSpec
 from workbench.store import Store
@@ -28,11 +25,8 @@ def train_run(store: Store, spec: RunSpec, prepared: Prepared) -> str:
     (run_id,) = store.add([spec])
     store.claim(run_id)
     store.change_state(run_id, "running")
-    seconds, measure.LATENCY_SECONDS = measure.LATENCY_SECONDS, 0.0
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     heard = Heard()
-    try:
+    with quickly():
         result = train(
             spec,
             prepared,
@@ -42,9 +36,6 @@ def train_run(store: Store, spec: RunSpec, prepared: Prepared) -> str:
             device="cpu",
             store=store,
         )
-    finally:
-        measure.LATENCY_SECONDS = seconds
-        torch.set_num_threads(threads)
     store.change_state(run_id, "finished", result=dataclasses.replace(result))
     return run_id
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.raw_protocol import Visitor, file_data
+from tests.raw_protocol import COOKIE, Visitor, file_data
 from tests.ui.test_page import free_port
 from workbench.home import is_hosted
 from workbench.store import Store
@@ -104,13 +104,16 @@ def person(
 ) -> None:
     """Opens the page, perhaps queues or uploads, then looks for news every two seconds. A page that is being started again
     is waited for, as an open tab does."""
-    name, visitor, done = f"person {number}", None, False
+    name, visitor, token, done = f"person {number}", None, None, False
     while time.monotonic() < until:
         begun = time.monotonic()
         try:
             if visitor is None:
-                visitor = Visitor(page.url)
-                seen.owners[name] = visitor.owner
+                visitor = Visitor(page.url, cookies={COOKIE: token} if token else None)
+                token = token or visitor.token
+                seen.owners.setdefault(name, token.partition(".")[0])
+                if {cookie.value for cookie in visitor.http.cookies.jar if cookie.name == COOKIE} != {token}:
+                    seen.errors.append(f"{name}: was taken for somebody else after the restart")
             if not done:
                 done = True
                 if trains:
@@ -129,27 +132,14 @@ def person(
                 for tab in ("train", "compare"):
                     seen.shown.setdefault(name, set()).update(_RUN_ID.findall(visitor.redraw(tab).text))
         except (httpx.HTTPError, KeyError) as error:
-            if down.is_set() or isinstance(
-                error, httpx.ConnectError | httpx.RemoteProtocolError | httpx.ReadError
-            ):
-                token = visitor.token if visitor is not None else None
-                visitor = _back(page.url, token, seen, name, down)
+            visitor = None
+            if down.is_set():
+                pass  # the same browser comes back: its cookie is still good, its session is a new one
+            elif isinstance(error, httpx.ConnectError | httpx.RemoteProtocolError | httpx.ReadError):
+                seen.errors.append(f"{name}: the page did not answer")
             else:
                 seen.errors.append(f"{name}: {type(error).__name__}: {error}")
         time.sleep(max(0.0, EVERY - (time.monotonic() - begun)))
-
-
-def _back(url: str, token: str | None, seen: Seen, name: str, down: threading.Event) -> Visitor | None:
-    """The same browser after the page has come back: its cookie is still good, its session is a new one."""
-    if not down.is_set():
-        seen.errors.append(f"{name}: the page did not answer")
-    try:
-        again = Visitor(url, cookies={"workbench_owner": token} if token else None)
-    except httpx.HTTPError:
-        return None
-    if token and again.http.cookies.get("workbench_owner", token) != token:
-        seen.errors.append(f"{name}: was taken for somebody else after the restart")
-    return again
 
 
 def simulate(people: int, minutes: float, home: Path, *, restart: bool) -> dict[str, object]:
@@ -177,6 +167,7 @@ def simulate(people: int, minutes: float, home: Path, *, restart: bool) -> dict[
         page.start()
         time.sleep(5)
         down.clear()
+        time.sleep(min(25.0, minutes * 60 / 4))
         before = page.memory()
     for thread in threads:
         thread.join()

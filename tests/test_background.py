@@ -112,3 +112,37 @@ def test_a_busy_child_neither_holds_up_its_program_nor_outlives_it(how):
     program.stdout.close()
     assert time.monotonic() - began < 5
     until(lambda: living_in(program.pid) == [], 5)
+
+
+ENDING = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+from workbench import background
+threads = ThreadPoolExecutor(2)
+asked = [threads.submit(background.call, "tests.background_targets:sleep", 60, pool=f"p{n % 2}") for n in range(6)]
+background.call("tests.background_targets:where", 1, pool="p3")
+print("up", flush=True)
+background.close(for_good=True)
+for one in asked:
+    print(type(one.exception(20)).__name__, flush=True)
+"""
+
+
+def test_a_program_that_ends_for_good_does_not_wait_for_what_its_threads_have_asked():
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING],
+        cwd=ROOT,
+        env={**os.environ, "WORKBENCH_PRELOAD": "none"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["up", *["BackgroundError"] * 6], done.stderr
+    assert time.monotonic() - began < 30
+
+
+def test_after_a_close_that_is_not_for_good_a_call_starts_anew():
+    assert call(HERE + "where", 1)[1] == 1
+    background.close()
+    assert call(HERE + "where", 2)[1] == 2

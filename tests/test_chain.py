@@ -20,6 +20,7 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         in_this_process(patch)
         patch.setattr(measure, "LATENCY_SECONDS", 0.0)
+        patch.setattr(measure, "LATENCY_MOST_SECONDS", 0.0)
         patch.setattr(language_scores, "general_texts", lambda count: ["the film was good"] * min(count, 3))
         yield
 

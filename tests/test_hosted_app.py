@@ -65,7 +65,7 @@ def test_every_import_is_in_requirements_txt():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_fresh_folder_serves_trains_the_workshop_and_answers_health(tmp_path):
     """The tracked files alone, in another place, with a home of its own."""
     from tests.raw_protocol import Visitor
@@ -115,7 +115,7 @@ def test_a_fresh_folder_serves_trains_the_workshop_and_answers_health(tmp_path):
         assert answer.said == []
         store = Store(home)
         assert store.runs(owner=visitor.owner)
-        until = time.monotonic() + 600
+        until = time.monotonic() + 1200  # one at a time, on a machine that may have other work
         while not all(run.is_final for run in store.runs()) and time.monotonic() < until:
             time.sleep(1)
         assert {run.state for run in store.runs()} == {"finished"}

@@ -14,7 +14,7 @@ from tests.real_workers import specs
 from workbench import uploads
 from workbench.cli import main
 from workbench.database import StoreError, refuse_network_mount
-from workbench.hosted import Limits, accounts, cleanup, housekeeping, room, snapshot
+from workbench.hosted import Limits, accounts, cleanup, housekeeping, removal, room, snapshot
 from workbench.result import Reason, Result
 from workbench.store import Store
 
@@ -155,7 +155,7 @@ def test_everything_of_one_visitor_can_go(store, tmp_path):
     file.write_text("x")
     uploads.keep_upload(store, file, "f.csv", ANNA)
     (waiting,) = store.add(specs(), owner=ANNA)
-    assert cleanup.forget_owner(store, ANNA) == 2
+    assert removal.forget_owner(store, ANNA) == removal.Holdings(runs=2, uploads=1)
     assert [run.id for run in store.runs()] == [kept]
     assert gone != waiting
     assert room.bytes_of(store, ANNA) == 0

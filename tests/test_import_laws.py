@@ -16,17 +16,24 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import workbench.registry; assert workbench.registry.methods()",
-        "import io, contextlib\nfrom workbench.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['methods', '--json'])",
-        "import workbench.store, workbench.compare, workbench.presets, workbench.session, workbench.data",
-        "import workbench.presets\nassert workbench.presets.shipped_presets()",
-        "import workbench.runner, workbench.worker, workbench.background",
-    ],
+LOOKING_AROUND = (
+    "import workbench.registry; assert workbench.registry.methods()",
+    "import io, contextlib\nfrom workbench.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['methods', '--json'])",
+    "import workbench.store, workbench.compare, workbench.presets, workbench.session, workbench.data",
+    "import workbench.presets\nassert workbench.presets.shipped_presets()",
+    "import workbench.runner, workbench.worker, workbench.background",
 )
-def test_looking_around_loads_neither_torch_nor_gradio(code):
+
+
+def test_looking_around_loads_neither_torch_nor_gradio():
+    """All of it in one interpreter: what one part had loaded would still be there."""
+    assert not loaded_by("\n".join(LOOKING_AROUND)) & {*HEAVY, "gradio"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", LOOKING_AROUND)
+def test_each_way_of_looking_around_imports_what_it_needs(code):
+    """Alone, without what another has imported before."""
     assert not loaded_by(code) & {*HEAVY, "gradio"}
 
 

@@ -4,10 +4,9 @@ import dataclasses
 import json
 
 import pytest
-import torch
 
-from tests.training import LABELS, Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import engine, inference, measure
+from tests.training import LABELS, Heard, quickly, tiny_folder, tiny_prepared, tiny_spec
+from workbench import engine, inference
 from workbench.inference import answer
 from workbench.spec import Budget
 from workbench.store import Store
@@ -17,19 +16,15 @@ from workbench.train import read_outcomes, train
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A store with a full and a LoRA run, both finished, and one that is still queued."""
-    seconds, measure.LATENCY_SECONDS = measure.LATENCY_SECONDS, 0.0
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("inference")
     store, model = Store(folder / "store"), tiny_folder("llama", folder)
     ids = []
     for method, rate in (("full", 5e-3), ("lora", 2e-2)):
         spec = tiny_spec(model, method, learning_rate=rate, budget=Budget("epochs", 4), evaluations=1)
         ids += store.add([spec])
-        finish(store, ids[-1], spec)
+        with quickly():
+            finish(store, ids[-1], spec)
     ids += store.add([tiny_spec(model, "head")])
-    torch.set_num_threads(threads)
-    measure.LATENCY_SECONDS = seconds
     return store, ids
 
 

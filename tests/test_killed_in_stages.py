@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.generation import generation_prepared, generation_spec
 from tests.preferences import HeardStages, preference_prepared, preference_spec
-from tests.training import tiny_folder
-from workbench import measure, stage_progress
+from tests.training import quickly, tiny_folder
+from workbench import stage_progress
 from workbench.spec import Budget, RunSpec
 from workbench.store import Store
 from workbench.train import train
@@ -52,12 +51,8 @@ train(spec, prepared, Path(folder), emit=emit, should_stop=lambda: False, device
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")

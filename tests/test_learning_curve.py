@@ -1,5 +1,6 @@
 """The learning curve: settings that differ in training rows alone, means and intervals by size, references beside them."""
 
+import functools
 import json
 import math
 from dataclasses import replace
@@ -15,8 +16,13 @@ from workbench.ui.learning_curve_plot import curve_plot, curve_rows, summary
 SIZES = [10, 50, 100]
 
 
+@functools.cache
+def nested_subsets(sizes):
+    return prepare_subsets("reviews", subsets=list(sizes))
+
+
 def settings_of(store, sizes=SIZES, **more):
-    found = prepare_subsets("reviews", subsets=sizes, **more)
+    found = prepare_subsets("reviews", subsets=sizes, **more) if more else nested_subsets(tuple(sizes))
     for one in found:
         save_prepared(one, store.data_folder(one.spec.fingerprint))
     return [Setting(one.spec, "embedded:fable-8m") for one in found]

@@ -166,17 +166,35 @@ def test_latency_is_a_ratio_of_times_taken_in_turn():
     assert found.base_p50 < found.p50 <= found.p95
 
 
+def test_what_is_slow_is_warmed_up_once(monkeypatch):
+    monkeypatch.setattr(measure, "WARM_UP_SECONDS", 0.0)
+    calls: list[int] = []
+    times = measure.in_turn({"a": calls.append}, rounds=2, seconds=0, warm_up=3)
+    assert len(calls) - len(times["a"]) == 1
+    assert measure.median_bounds([1.0] * measure.FEWEST_ROUNDS) == (1.0, 1.0)
+    assert measure.median_bounds([1.0] * (measure.FEWEST_ROUNDS - 1)) == (None, None)
+
+
 def test_latency_goes_on_while_there_is_time_and_takes_turns():
     order = []
-    found = measure.latency(
-        {"base": lambda i: order.append("b"), "method": lambda i: order.append("m")},
-        rounds=5,
-        seconds=0.02,
-        warm_up=1,
-    )
+
+    def answer(
+        name,
+    ):  # an answer that takes no time is timed thousands of times, each of which is in the interval
+        return lambda i: (order.append(name), time.sleep(0.001))
+
+    found = measure.latency({"base": answer("b"), "method": answer("m")}, rounds=5, seconds=0.2, warm_up=1)
     assert found.rounds > 5
     assert found.merged_ratio is None
     assert {"".join(order[i : i + 2]) for i in range(0, len(order), 2)} == {"bm", "mb"}
+
+
+def test_slow_answers_are_timed_fewer_times_but_a_few():
+    def both():
+        return {"base": lambda i: None, "method": lambda i: time.sleep(0.01)}
+
+    assert measure.latency(both(), rounds=1000, seconds=0, warm_up=0, most_seconds=0.2).rounds < 30
+    assert measure.latency(both(), rounds=1000, seconds=0, warm_up=0, most_seconds=0).rounds == 6
 
 
 def test_quantiles_by_hand():

@@ -137,8 +137,8 @@ def test_the_contract_tests_pick_it_up_by_themselves(folder):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert "norms" in module.METHODS
-    marks = {mark.args[0]: mark.args[1] for mark in module.test_contract.pytestmark}
-    assert "norms" in [method.name for method in marks["method"]]
+    (mark,) = module.test_contract.pytestmark
+    assert ("norms", "qwen2") in [(method.name, layout) for method, layout, _ in mark.args[1]]
 
 
 def test_a_file_whose_method_has_another_name_is_refused(folder):

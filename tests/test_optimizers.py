@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.tiny import tiny_batch, tiny_model
-from tests.training import Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import measure, optimizers, registry
+from tests.training import Heard, quickly, tiny_folder, tiny_prepared, tiny_spec
+from workbench import optimizers, registry
 from workbench.build import apply_method, load_base, plan_run
 from workbench.callbacks import Job, RunTrainer
 from workbench.method import Context
@@ -23,12 +23,8 @@ def decoder(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 def spec_for(decoder, name):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.preferences import HeardStages, preference_prepared, preference_rows, preference_spec
-from tests.training import tiny_folder
-from workbench import checkers, measure, models, preference_trainers, saving, stages
+from tests.training import quickly, tiny_folder
+from workbench import checkers, models, preference_trainers, saving, stages
 from workbench.build import apply_method, encode, load_base, plan_run
 from workbench.callbacks import Job, TrainingFailed
 from workbench.data import Prepared
@@ -20,12 +20,8 @@ from workbench.train import OUTCOMES, read_outcomes, train
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")

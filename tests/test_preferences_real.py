@@ -4,10 +4,9 @@ import dataclasses
 from statistics import median
 
 import pytest
-import torch
 
 from tests.preferences import HeardStages, preference_spec
-from workbench import measure
+from tests.training import quickly
 from workbench.data import prepare
 from workbench.spec import Budget
 from workbench.train import OUTCOMES, read_outcomes, train
@@ -17,12 +16,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What searches found: the rate that serves all tasks, the record, and the plot."""
+"""What searches found: the record, and the plot."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -7,28 +7,8 @@ import pytest
 
 from workbench import registry
 from workbench.home import shipped
-from workbench.rate_record import Tried, best_rate, record, same_rate, svg
-
-HIGHER = {"a": "higher", "b": "higher"}
-
-
-def test_the_rate_that_is_best_on_both_tasks_wins():
-    a = (Tried(1e-3, 0.6), Tried(3.16e-3, 0.8), Tried(1e-2, 0.79))
-    b = (Tried(1e-3, 0.5), Tried(3.16e-3, 0.2), Tried(1e-2, 0.5))
-    assert best_rate({"a": a, "b": b}, HIGHER) == 1e-2
-
-
-def test_a_score_that_falls_is_better_where_its_metric_says_so():
-    tried = (Tried(1e-3, 0.6), Tried(3.16e-3, 0.4))
-    assert best_rate({"a": tried}, {"a": "lower"}) == pytest.approx(3.2e-3)
-
-
-def test_a_diverged_rate_is_never_chosen():
-    assert best_rate({"a": (Tried(1e-3, 0.1), Tried(1e-2, None))}, HIGHER) == 1e-3
-
-
-def test_without_a_common_rate_the_middle_of_both_is_taken():
-    assert best_rate({"a": (Tried(1e-4, 0.5),), "b": (Tried(1e-2, 0.5),)}, HIGHER) == 1e-3
+from workbench.rate_record import record, svg
+from workbench.rate_rule import same_rate
 
 
 def test_a_setting_without_a_search_is_refused(store):

@@ -3,11 +3,10 @@
 import random
 
 import pytest
-import torch
 
 from tests.preferences import HeardStages, preference_prepared, preference_spec
-from tests.training import tiny_folder
-from workbench import measure, ratings, registry
+from tests.training import quickly, tiny_folder
+from workbench import ratings, registry
 from workbench.build import plan_run
 from workbench.data import Prepared
 from workbench.method import Context
@@ -84,10 +83,7 @@ def test_references_judge_single_answers_too():
 
 
 def test_kto_learns_from_ratings(tmp_path):
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    try:
+    with quickly():
         folder = tiny_folder("qwen2", tmp_path / "model")
         spec = preference_spec(folder, "kto", learning_rate=3e-3, budget=Budget("steps", 24))
         heard = HeardStages()
@@ -96,9 +92,6 @@ def test_kto_learns_from_ratings(tmp_path):
         )
         with pytest.raises(ValueError, match="DPO: It learns from pairs"):
             plan_run(preference_spec(folder, "dpo"), singles(), device="cpu")
-    finally:
-        torch.set_num_threads(before)
-        measure.LATENCY_SECONDS = seconds
     assert [one["name"] for one in result.stages] == ["supervised", "preference"]
     assert result.metrics["preference_accuracy"] > 0.6
     assert any("rated one by one" in note for note in result.notes)

@@ -4,11 +4,10 @@ import dataclasses
 import json
 
 import pytest
-import torch
 
 from tests.generation import generation_prepared, generation_spec
-from tests.training import Heard, tiny_folder
-from workbench import measure, registry, sampling_stage, saving
+from tests.training import Heard, quickly, tiny_folder
+from workbench import registry, sampling_stage, saving
 from workbench.build import load_base, plan_run
 from workbench.callbacks import Cancelled
 from workbench.data import Prepared
@@ -24,12 +23,8 @@ ANSWERS = ("completion", "references", "answer", "completion_ids")
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")

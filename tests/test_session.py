@@ -52,3 +52,19 @@ def test_what_can_not_be_prepared_queues_nothing(store):
             presets.from_values({**VALUES, "data": {"source": "reviews", "subsets": [10, 5000]}}, name="x"),
         )
     assert store.runs() == []
+
+
+def test_going_on_takes_what_is_finished_or_waits_and_adds_the_rest(store):
+    preset = presets.from_values({**VALUES, "data": {**VALUES["data"], "subsets": None}}, name="x")
+    finished, failed, waiting, _ = first = submit(store, preset).run_ids
+    for run_id, state in ((finished, "finished"), (failed, "failed")):
+        store.claim(run_id)
+        store.change_state(run_id, "running")
+        assert store.change_state(run_id, state)
+    found = submit(store, preset, go_on=True, seeds=[0, 1, 2]).run_ids
+    assert (found[0], found[2]) == (finished, waiting)
+    assert found[1] not in first
+    assert len(found) == 6
+    assert len(store.runs()) == 4 + 1 + 2
+    assert submit(store, preset, go_on=True, seeds=[0, 1, 2]).run_ids == found
+    assert set(submit(store, preset).run_ids).isdisjoint(found)

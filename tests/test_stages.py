@@ -3,11 +3,10 @@
 import json
 
 import pytest
-import torch
 
 from tests.preferences import HeardStages, preference_prepared, preference_spec
-from tests.training import Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import measure, stages
+from tests.training import Heard, quickly, tiny_folder, tiny_prepared, tiny_spec
+from workbench import stages
 from workbench.metric import metric
 from workbench.progress import Progress
 from workbench.result import Result
@@ -22,12 +21,8 @@ def stage(name, share=1.0):
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")

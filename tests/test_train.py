@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.tiny import LAYOUTS
-from tests.training import LABELS, Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import checkpoints, measure, registry
+from tests.training import ENOUGH_SECONDS, LABELS, Heard, quickly, tiny_folder, tiny_prepared, tiny_spec
+from workbench import checkpoints, registry
 from workbench.callbacks import BEST, RunTrainer
 from workbench.data import Prepared
 from workbench.lease import Lease
@@ -32,13 +32,8 @@ def bert(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    """One thread: several wait for each other on models this small, and sums in another order are other sums."""
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 def run(spec, folder, heard=None, prepared=None, **arguments):
@@ -62,7 +57,8 @@ def run(spec, folder, heard=None, prepared=None, **arguments):
 def finished(decoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     spec = tiny_spec(decoder, "full", learning_rate=5e-3, budget=Budget("epochs", 5), evaluations=4)
-    result, heard = run(spec, folder)
+    with quickly(ENOUGH_SECONDS):
+        result, heard = run(spec, folder)
     return spec, folder, result, heard
 
 
@@ -172,7 +168,8 @@ def test_the_conditions_are_recorded(finished):
 
 @pytest.mark.parametrize("method", ["lora", "adapter", "prompt", "ia3"])
 def test_methods_of_all_kinds_train_and_are_live(decoder, tmp_path, method):
-    result, _ = run(tiny_spec(decoder, method, budget=Budget("steps", 4), evaluations=1), tmp_path)
+    with quickly(ENOUGH_SECONDS):
+        result, _ = run(tiny_spec(decoder, method, budget=Budget("steps", 4), evaluations=1), tmp_path)
     assert result.live is True
     assert 0 < result.trainable_parameters < result.total_parameters
     assert (result.merged_latency_ratio is not None) == registry.method(method).mergeable

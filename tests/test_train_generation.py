@@ -5,11 +5,10 @@ import json
 import math
 
 import pytest
-import torch
 
 from tests.generation import generation_prepared, generation_spec
-from tests.training import Heard, tiny_folder
-from workbench import inference, measure, registry, saving
+from tests.training import ENOUGH_SECONDS, Heard, quickly, tiny_folder
+from workbench import inference, registry, saving
 from workbench.build import load_base, plan_run
 from workbench.data import save_prepared
 from workbench.inference import answer
@@ -23,12 +22,8 @@ from workbench.train import OUTCOMES, VALIDATION_OUTCOMES, read_outcomes, train
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +53,8 @@ def finished(decoder, tmp_path_factory):
     (run_id,) = store.add([spec])
     store.claim()
     store.change_state(run_id, "running")
-    result, heard = run(spec, store.run_folder(run_id))
+    with quickly(ENOUGH_SECONDS):
+        result, heard = run(spec, store.run_folder(run_id))
     store.change_state(run_id, "finished", result=result)
     return store, run_id, result, heard
 

@@ -9,8 +9,8 @@ import torch
 
 from tests.generation import generation_prepared, generation_spec
 from tests.language import THINGS, text_prepared, text_spec
-from tests.training import Heard, tiny_folder, tiny_prepared, tiny_spec
-from workbench import inference, measure, models, registry, saving
+from tests.training import Heard, quickly, tiny_folder, tiny_prepared, tiny_spec
+from workbench import inference, models, registry, saving
 from workbench.build import encode, load_base, plan_run
 from workbench.compare import comparison
 from workbench.data import save_prepared
@@ -23,12 +23,8 @@ from workbench.train import OUTCOMES, read_outcomes, train
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    before, seconds = torch.get_num_threads(), measure.LATENCY_SECONDS
-    torch.set_num_threads(1)
-    measure.LATENCY_SECONDS = 0.0
-    yield
-    torch.set_num_threads(before)
-    measure.LATENCY_SECONDS = seconds
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")

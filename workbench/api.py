@@ -145,7 +145,7 @@ def compare(
 
     `data` is a bundled name, a file, a Hub id or a mapping as in a preset; `methods` are names, or mappings such as
     {"lora": {"r": 16, "learning_rate": 1e-3}}. All else is a preset's key: task, budget={"steps": 100}, batch_size, ...
-    Runs that the store has finished already in this setting are not made again.
+    Runs that the store has already in this setting, finished or under way, are not made again.
     """
     from workbench.session import submit
 
@@ -158,9 +158,9 @@ def compare(
     }
     kept = opened(store)
     preset = presets.from_values(values, name="notebook")
-    submitted = submit(kept, preset, skip_finished=True)
-    if submitted.run_ids:
-        wait(kept, submitted.run_ids, slots=slots, progress=progress)
+    submitted = submit(kept, preset, go_on=True)
+    if waiting := [run.id for run in kept.runs(ids=submitted.run_ids) if not run.is_final]:
+        wait(kept, waiting, slots=slots, progress=progress)
     return Compared(kept, submitted.setting_id)
 
 

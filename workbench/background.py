@@ -30,15 +30,22 @@ def call(function: str, *arguments: Any, pool: str = "estimate", timeout: float 
     if pool == "inference" and gpu_lease.is_offered():
         return _on_leased_gpu(function, arguments)
     with _lock:
+        if _ended.is_set():
+            raise BackgroundError(f"{function} is not asked any more: this program is ending")
         helper = _pools.setdefault(pool, _Helper())
     return helper.call(function, arguments, timeout)
 
 
-def close() -> None:
-    """End the children now. They end by themselves with this process, however it ends."""
+def close(*, for_good: bool = False) -> None:
+    """End the children now: calls under way end with a BackgroundError, and with `for_good` so does every later one.
+
+    They end by themselves with this process, however it ends; but it waits for its threads, and these for their calls.
+    """
     with _lock:
+        if for_good:
+            _ended.set()
         for helper in _pools.values():
-            helper.close()
+            helper.end()
         _pools.clear()
 
 
@@ -55,6 +62,7 @@ class _Helper:
         self._lock = threading.Lock()
         self._child: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._over = False
 
     def call(self, function: str, arguments: tuple[Any, ...], timeout: float | None) -> Any:
         with self._lock:
@@ -74,7 +82,11 @@ class _Helper:
         raise value
 
     def _ask(self, function: str, arguments: tuple[Any, ...], timeout: float | None) -> tuple[bool, Any]:
+        if self._over:
+            raise BackgroundError(f"{function} was not answered: its process was ended")
         pipe = self._pipe or self._start()
+        if self._over:  # meanwhile: whoever ended it saw no child yet
+            raise BackgroundError(f"{function} was not asked: its process was ended")
         pipe.send((function, arguments))
         if not pipe.poll(timeout):
             raise BackgroundError(f"{function} gave no answer within {timeout:g} seconds")
@@ -88,6 +100,18 @@ class _Helper:
         finally:
             theirs.close()  # only the child holds it: when the child dies, reading ends
         return self._pipe
+
+    def end(self) -> None:
+        """From another thread than the one that asks: that one's pipe ends with the child, and it closes both. Closed
+        under its hands, the pipe would never end for it."""
+        self._over = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._lock.release()
+        elif (child := self._child) is not None:
+            child.kill()
 
     def close(self) -> None:
         if self._pipe is not None:
@@ -141,3 +165,4 @@ def _failure(error: Exception) -> bytes:
 
 _lock = threading.Lock()
 _pools: dict[str, _Helper] = {}
+_ended = threading.Event()

@@ -102,7 +102,8 @@ def submit(
         session.prepare_task(store, hop.preset, one.spec.fingerprint, revision)
         for hop, one in zip(preset.chain, prepared)
     ]
-    specs, ids, hops = _runs(preset, prepared, options, revision, wanted)
+    width = session.model_width(preset.model, store)
+    specs, ids, hops = _runs(preset, prepared, options, revision, wanted, width)
     recorded = {
         "kind": KIND,
         "description": preset.description,
@@ -126,6 +127,7 @@ def _runs(
     options: Sequence[Mapping[str, Any]],
     revision: str | None,
     seeds: Sequence[int],
+    width: int | None,
 ) -> tuple[list[RunSpec], list[str], list[int]]:
     """All runs with their ids and hops. Whatever the first seed needs comes before the second."""
     specs: list[RunSpec] = []
@@ -143,6 +145,7 @@ def _runs(
                     model_revision=revision if hop.after is None else None,
                     seeds=[seed],
                     task_options=given,
+                    width=width,
                 )
                 made[-1].append(new_id())
                 specs.append(spec)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from workbench.home import shipped
+from workbench.model_config import WIDTH, config_of, first
 
 # Bytes of a weight as the base is kept, and values of four bytes that an optimiser keeps for each trained weight.
 WEIGHT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "4bit": 0.52}
@@ -42,19 +40,11 @@ class Shape:
 
 def shape_of(model: str) -> Shape | None:
     """From a config on this machine: an embedded model's, a folder's, or one that is shipped. None where there is none."""
-    kind, _, name = model.partition(":")
-    places = [
-        shipped("assets") / "architectures" / f"{model.rpartition('/')[2]}.json",
-        Path(model) / "config.json",
-    ]
-    if kind == "embedded":
-        places = [shipped("assets") / "models" / name / "config.json"]
-    for place in places:
-        try:
-            return read(json.loads(place.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return None
+    config = config_of(model)
+    try:
+        return read(config) if config else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def read(config: Mapping[str, Any]) -> Shape:
@@ -62,20 +52,17 @@ def read(config: Mapping[str, Any]) -> Shape:
     if isinstance(config.get("text_config"), Mapping):
         config = config["text_config"]
 
-    def first(*names: str) -> Any:
-        return next((config[name] for name in names if config.get(name)), None)
-
-    width = int(first("hidden_size", "n_embd", "dim", "d_model"))
-    heads = int(first("num_attention_heads", "n_head", "n_heads"))
+    width = int(first(config, *WIDTH))
+    heads = int(first(config, "num_attention_heads", "n_head", "n_heads"))
     of_head = int(config.get("head_dim") or width // heads)
-    act = str(first("hidden_act", "hidden_activation", "activation_function") or "")
+    act = str(first(config, "hidden_act", "hidden_activation", "activation_function") or "")
     kind = str(config.get("model_type", ""))
     experts = int(config.get("num_experts_per_tok") or 1)
-    inner = first("moe_intermediate_size") if experts > 1 else None
-    inner = inner or first("intermediate_size", "n_inner", "d_ff", "hidden_dim") or 4 * width
+    inner = first(config, "moe_intermediate_size") if experts > 1 else None
+    inner = inner or first(config, "intermediate_size", "n_inner", "d_ff", "hidden_dim") or 4 * width
     return Shape(
         width,
-        int(first("num_hidden_layers", "n_layer", "n_layers")),
+        int(first(config, "num_hidden_layers", "n_layer", "n_layers")),
         int(inner),
         int(config.get("num_key_value_heads") or heads) * of_head,
         heads,

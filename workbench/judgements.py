@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,30 @@ def forget(path: Path, line: Mapping[str, Any]) -> bool:
         if dict(line) not in known:
             return False
         del known[len(known) - 1 - known[::-1].index(dict(line))]
-        part = path.with_name(f".{path.name}")
-        with part.open("w", encoding="utf-8") as file:
-            file.writelines(map(_line, known))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        _write(path, known)
     return True
+
+
+def forget_where(path: Path, is_meant: Callable[[Mapping[str, Any]], bool]) -> int:
+    """Take out every line that is meant; the file goes with its last one. Returns how many there were."""
+    with _lock:
+        known = list(read(path))
+        kept = [line for line in known if not is_meant(line)]
+        if not kept:
+            path.unlink(missing_ok=True)
+        elif len(kept) < len(known):
+            _write(path, kept)
+    return len(known) - len(kept)
+
+
+def _write(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """All at once or not at all."""
+    part = path.with_name(f".{path.name}")
+    with part.open("w", encoding="utf-8") as file:
+        file.writelines(map(_line, lines))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
 
 
 def preference_rows(chosen_over: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:

@@ -104,6 +104,16 @@ def answer(store: Store, owner: str | None, lesson: str, question: int, choice: 
         )
 
 
+def forget_owner(store: Store, owner: str) -> None:
+    """Everything of one learner, also where they stand in a workshop: its tables lie in the same file."""
+    if not (Path(store.folder) / FILE).is_file():
+        return
+    with opened(store) as db, transaction(db):
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            if "owner" in [column[1] for column in db.execute(f"PRAGMA table_info({table})")]:
+                db.execute(f"DELETE FROM {table} WHERE owner = ?", (owner,))
+
+
 def start_over(store: Store, owner: str | None, lesson: str) -> None:
     """Forget what this learner said in this lesson; runs stay."""
     with opened(store) as db, transaction(db):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -13,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import bases
-from workbench.home import shipped
+from workbench.model_config import WIDTH, config_of, first
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -82,50 +80,21 @@ def gpus() -> tuple[str, ...]:
 
 def parameters(model: str, store: Store | None = None) -> int | None:
     """A model's size from its config alone, no library and no weights needed. None when there is none to read."""
-    kind, _, name = model.partition(":")
-    if (runs := bases.named(model)) and store is not None:
-        with contextlib.suppress(KeyError):
-            return parameters(store.run(runs[0]).spec.setting.model, store)
-        return None
-    path = _config(kind, name, model)
+    config = config_of(model, store, ask_hub=True)
     try:
-        return _count(json.loads(path.read_text(encoding="utf-8"))) if path else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _config(kind: str, name: str, model: str) -> Path | None:
-    known = [shipped("assets") / "architectures" / f"{model.rpartition('/')[2]}.json"]
-    if kind == "embedded":
-        known = [shipped("assets") / "models" / name / "config.json"]
-    elif Path(model).is_dir():
-        known = [Path(model) / "config.json"]
-    for path in known:
-        if path.is_file():
-            return path
-    if kind == "embedded" or Path(model).is_absolute():
-        return None
-    # On the Hub: the config is a few hundred bytes and is needed for the run anyway.
-    try:
-        from huggingface_hub import hf_hub_download
-
-        return Path(hf_hub_download(model, "config.json", etag_timeout=5))
-    except Exception:  # offline, gated, misspelt: the run itself says which
+        return _count(config) if config else None
+    except (KeyError, TypeError):
         return None
 
 
 def _count(config: Mapping[str, Any]) -> int:
     """Weights of a transformer, to within a tenth or two: enough to tell small from large."""
-
-    def first(*names: str) -> Any:
-        return next((config[n] for n in names if config.get(n)), None)
-
-    width = first("hidden_size", "n_embd", "dim", "d_model")
-    layers = first("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-    if isinstance(config.get("text_config"), Mapping) and not width:
+    if isinstance(config.get("text_config"), Mapping) and not first(config, *WIDTH):
         return _count(config["text_config"])
-    inner = first("intermediate_size", "n_inner", "d_ff", "hidden_dim") or 4 * width
-    heads = first("num_attention_heads", "n_head", "n_heads") or 1
+    width = first(config, *WIDTH)
+    layers = first(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    inner = first(config, "intermediate_size", "n_inner", "d_ff", "hidden_dim") or 4 * width
+    heads = first(config, "num_attention_heads", "n_head", "n_heads") or 1
     shared = (config.get("num_key_value_heads") or heads) / heads
     gated = config.get("hidden_act") in ("silu", "swish") or "gated" in str(config.get("feed_forward_proj"))
     block = (2 + 2 * shared) * width * width + (3 if gated else 2) * width * inner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,12 @@ from workbench import evaluate
 
 # The processor's own clock counts nothing while others work: fair to a busy machine, where there is one thread.
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-# All other runs on the machine wait meanwhile.
-LATENCY_SECONDS = 0.8
+# All other runs on the machine wait meanwhile: a slow method gets fewer rounds, down to a few.
+LATENCY_SECONDS, LATENCY_MOST_SECONDS = 0.8, 4.0
+WARM_UP_SECONDS = 1.0
+"""What takes longer than this has been warmed up by one round."""
+FEWEST_ROUNDS = 6
+"""With fewer a median has no 95% interval."""
 
 
 class TensorTracker(TorchDispatchMode):
@@ -117,8 +122,9 @@ def latency(
     rounds: int = 30,
     seconds: float | None = None,
     warm_up: int = 3,
+    most_seconds: float | None = None,
 ) -> Latency:
-    """Time `base`, `method` and, where given, `merged` in turn."""
+    """Time `base`, `method` and, where given, `merged` in turn (`in_turn`)."""
     told: dict[str, list[float]] = {}
 
     def told_by_method(name: str, found: object) -> None:
@@ -126,7 +132,14 @@ def latency(
             for what, value in found.items():
                 told.setdefault(what, []).append(value)
 
-    times = in_turn(forwards, rounds=rounds, seconds=seconds, warm_up=warm_up, hear=told_by_method)
+    times = in_turn(
+        forwards,
+        rounds=rounds,
+        seconds=seconds,
+        warm_up=warm_up,
+        most_seconds=LATENCY_MOST_SECONDS if most_seconds is None else most_seconds,
+        hear=told_by_method,
+    )
     base, own = times["base"], times["method"]
     merged = times.get("merged")
     return Latency(
@@ -147,23 +160,29 @@ def in_turn(
     rounds: int,
     seconds: float | None = None,
     warm_up: int = 3,
+    most_seconds: float = math.inf,
     hear: Callable[[str, object], None] = lambda name, found: None,
     now: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Milliseconds of each, round by round, so that a change of the machine's speed hits all alike; every other round
     goes backwards, so that none always comes after the same. At least `rounds` rounds, and more while there are
-    `seconds` left. `hear` is told what each gave, `now` is the clock in seconds."""
+    `seconds` left; fewer, but FEWEST_ROUNDS, where they take longer than `most_seconds`. `hear` is told what each gave, `now` is the clock in seconds."""
     seconds = LATENCY_SECONDS if seconds is None else seconds
     times: dict[str, list[float]] = {name: [] for name in forwards}
     orders: tuple[list[str], list[str]] = (list(forwards), list(reversed(list(forwards))))
-    for _ in range(warm_up):
+    begun = time.perf_counter()
+    for turn in range(warm_up):
+        if turn and time.perf_counter() - begun > WARM_UP_SECONDS:
+            break
         for forward in forwards.values():
             forward(0)
     collecting = gc.isenabled()
     gc.disable()
     try:
         begun, i = time.perf_counter(), 0
-        while i < rounds or time.perf_counter() - begun < seconds:
+        while i < min(rounds, FEWEST_ROUNDS) or (
+            (passed := time.perf_counter() - begun) < seconds or (i < rounds and passed < most_seconds)
+        ):
             for name in orders[i % 2]:
                 before = now()
                 found = forwards[name](i)

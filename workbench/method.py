@@ -68,7 +68,8 @@ class Method:
 
     `apply(model, options, context)` takes a built model and returns a changed one, with `requires_grad` set on
     exactly what is trained (the new head included); it raises `Unsuitable` when the model can't take it.
-    `learning_rate` is the method's own default. `mergeable` claims that its weights fold into the base exactly.
+    `learning_rate` is the method's own default on a small model; `rate_by_width` says that wider models want less (see
+    workbench.rates), as matrices do and vectors, coefficients and prompts don't. `mergeable` claims that its weights fold into the base exactly.
     `stackable` claims that several of its results can sit on one loaded base, where it rides on PEFT.
     `own_save` / `own_load` are not needed: workbench.saving handles PEFT models and plain ones alike.
     `optimizer(model, options, learning_rate, weight_decay)` replaces the setting's optimiser where the method has one;
@@ -113,6 +114,7 @@ class Method:
     notes: Callable[[nn.Module, Any], tuple[str, ...]] | None = None
     stages: Callable[[Any, Context], tuple[Stage, ...]] | None = None
     refuses: Callable[[Any, Context], str] | None = None
+    rate_by_width: bool = True
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:

@@ -13,6 +13,7 @@ import yaml
 from workbench import chain_presets, registry
 from workbench.home import shipped
 from workbench.options import Options, unknown_names
+from workbench.rates import default_rate
 from workbench.spec import BUDGET_CAPS, Budget, Choice, DataSpec, RunSpec, Setting
 
 if TYPE_CHECKING:
@@ -59,12 +60,13 @@ class MethodChoice:
     options: Mapping[str, Any] = field(default_factory=dict)
     learning_rate: float | None = None
 
-    def choice(self) -> Choice:
-        """All options spelt out, checked by the method's own class."""
+    def choice(self, width: int | None = None) -> Choice:
+        """All options spelt out, checked by the method's own class; `width` is the model's, which a default rate heeds."""
         method = registry.method(self.method)
         options = method.options.from_dict(self.options).to_dict()
-        rate = method.learning_rate if self.learning_rate is None else self.learning_rate
-        return Choice(self.method, options, rate, choice_label(self.method, options, rate))
+        usual = default_rate(method, width)
+        rate = usual if self.learning_rate is None else self.learning_rate
+        return Choice(self.method, options, rate, choice_label(self.method, options, rate, usual))
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,11 @@ def plan(
     model_revision: str | None = None,
     seeds: Sequence[int] | None = None,
     task_options: Mapping[str, Any] | None = None,
+    width: int | None = None,
 ) -> list[RunSpec]:
     """Every run of a preset, seed by seed, so that a first look at all methods comes before the second seed.
 
+    `width` is that of the model's hidden states, where it is known: default learning rates heed it (workbench.rates).
     `task_options` are the preset's with what the model and the data say to them (workbench.session asks them).
     """
     task = registry.task(preset.task)
@@ -232,18 +236,21 @@ def plan(
         task_options=options.to_dict(),
         **preset.setting,
     )
-    choices = [chosen.choice() for chosen in preset.methods]
+    choices = [chosen.choice(width) for chosen in preset.methods]
     return [RunSpec(setting, choice, seed) for seed in (seeds or preset.seeds) for choice in choices]
 
 
-def choice_label(method_name: str, options: Mapping[str, Any], learning_rate: float) -> str:
+def choice_label(
+    method_name: str, options: Mapping[str, Any], learning_rate: float, usual_rate: float | None = None
+) -> str:
     """`LoRA`, `LoRA r=1 on q_proj`, `LoRA, rate 1e-3`: the title and whatever differs from the defaults."""
     method = registry.method(method_name)
     changed = method.options.from_dict(options).changed()
     words = [f"{k}={v}" for k, v in changed.items() if not isinstance(v, list)]
     words += ["on " + ", ".join(v) for v in changed.values() if isinstance(v, list)]
     label = " ".join([method.title, *words])
-    return label if learning_rate == method.learning_rate else f"{label}, rate {learning_rate:g}"
+    usual = method.learning_rate if usual_rate is None else usual_rate
+    return label if learning_rate == usual else f"{label}, rate {learning_rate:g}"
 
 
 def to_values(preset: Preset) -> dict[str, Any]:

@@ -133,6 +133,27 @@ def kept(store: Store, setting_id: str, owner: str | None = None) -> list[dict[s
     return sorted(found, key=lambda one: -one["at"])
 
 
+def count(store: Store, owner: str) -> int:
+    """How many tables one visitor has, on every setting."""
+    return len(_own(store, owner))
+
+
+def forget_owner(store: Store, owner: str) -> int:
+    """All tables of one visitor, of every setting. Returns how many there were."""
+    mine = _own(store, owner)
+    for path in mine:
+        path.unlink(missing_ok=True)
+    return len(mine)
+
+
+def _own(store: Store, owner: str) -> list[Path]:
+    return [
+        path
+        for path in (store.folder / "prompt_sets").glob("*/*.json")
+        if json.loads(path.read_text(encoding="utf-8")).get("owner") == owner
+    ]
+
+
 def as_csv(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """A row per prompt, a column per model."""
     file = io.StringIO()

@@ -5,41 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean
 from typing import Any
 
 from markupsafe import Markup
 
 from workbench import registry
 from workbench.metric import metric
+from workbench.rate_rule import Tried, best_rate, regrets_of, safe_rate, score_ranges
 from workbench.result import Result, Run
 from workbench.store import Store
 
-SAME = 1.06  # rates this close are one rate, rounded differently
 COLUMN, LEFT, ROW, TOP = 300.0, 190.0, 20.0, 46.0
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One rate on one task; `score` is the validation part's, None where training diverged."""
-
-    learning_rate: float
-    score: float | None
-
-
-@dataclass(frozen=True)
 class Searched:
-    """A method's trials by task, and the rate that is best over all of them."""
+    """A method's trials by task, the rate that is best over all of them, and the one that is safe in longer runs too."""
 
     method: str
     tasks: Mapping[str, tuple[Tried, ...]]
+    best: float
     found: float
+    model: str = ""
+    """Where it is another one than the tasks', which the method can't serve."""
 
     def record(self) -> dict[str, Any]:
-        return {
-            "found": self.found,
-            "tasks": {task: [asdict(one) for one in tried] for task, tried in self.tasks.items()},
-        }
+        model = {"model": self.model} if self.model else {}
+        tasks = {task: [asdict(one) for one in tried] for task, tried in self.tasks.items()}
+        return {"found": self.found, "best": self.best, **model, "tasks": tasks}
 
 
 def record(store: Store, settings: Sequence[str]) -> dict[str, Any]:
@@ -50,79 +43,46 @@ def record(store: Store, settings: Sequence[str]) -> dict[str, Any]:
         raise ValueError(
             f"no finished run of {', '.join(settings)} searched its learning rate: run a preset with `search` first"
         )
-    tasks = {
-        run.spec.setting.task: {
-            "data": run.spec.setting.data.source,
-            "model": run.spec.setting.model,
-            "budget": run.spec.setting.budget.words,
-            "batch_size": run.spec.setting.batch_size,
-            "metric": _result(run).trials[0]["metric"],
-        }
-        for run in searched
-    }
+    tasks: dict[str, dict[str, Any]] = {}
+    for run in searched:
+        tasks.setdefault(run.spec.setting.task, _facts(run))
     better = {task: metric(facts["metric"]).better for task, facts in tasks.items()}
-    methods = {one.method: one.record() for one in _by_method(searched, better)}
+    methods = {one.method: one.record() for one in _by_method(searched, better, tasks)}
     return {"tasks": tasks, "environment": dict(_result(searched[-1]).environment), "methods": methods}
 
 
-def _by_method(runs: Iterable[Run], better: Mapping[str, str]) -> list[Searched]:
+def _facts(run: Run) -> dict[str, Any]:
+    setting = run.spec.setting
+    return {
+        "data": setting.data.source,
+        "model": setting.model,
+        "budget": setting.budget.words,
+        "batch_size": setting.batch_size,
+        "metric": _result(run).trials[0]["metric"],
+    }
+
+
+def _by_method(
+    runs: Iterable[Run], better: Mapping[str, str], tasks: Mapping[str, Mapping[str, Any]]
+) -> list[Searched]:
     by_method: dict[str, dict[str, tuple[Tried, ...]]] = {}
+    models: dict[str, str] = {}
     for run in runs:
+        setting, method = run.spec.setting, run.spec.choice.method
         trials = tuple(Tried(t["learning_rate"], t["score"]) for t in _result(run).trials)
-        by_method.setdefault(run.spec.choice.method, {})[run.spec.setting.task] = trials
-    return [Searched(method, tasks, best_rate(tasks, better)) for method, tasks in sorted(by_method.items())]
+        by_method.setdefault(method, {})[setting.task] = trials
+        models[method] = setting.model if setting.model != tasks[setting.task]["model"] else ""
+    ranges = score_ranges(by_method.values(), better)
+    searched = []
+    for method, found in sorted(by_method.items()):
+        best = best_rate(found, better)
+        searched.append(Searched(method, found, best, safe_rate(best, found, ranges), models[method]))
+    return searched
 
 
 def _result(run: Run) -> Result:
     assert run.result is not None  # of a finished run it never is
     return run.result
-
-
-def best_rate(tasks: Mapping[str, Sequence[Tried]], better: Mapping[str, str]) -> float:
-    """The rate with the least regret on average, among those tried on every task; where no rate was, the geometric mean
-    of each task's best. Regret is what a rate's score lacks of the method's best on that task, as a share of the range of
-    its trials. Two significant digits.
-
-    >>> best_rate({"a": [Tried(0.001, 0.7), Tried(0.003, 0.8)], "b": [Tried(0.003, 0.5)]}, {"a": "higher", "b": "higher"})
-    0.003
-    """
-    regrets = {task: _regrets(tried, better[task]) for task, tried in tasks.items()}
-    first, *others = regrets.values()
-    common = {
-        rate: [regret, *(_near(other, rate) for other in others)]
-        for rate, regret in first.items()
-        if all(_near(other, rate) is not None for other in others)
-    }
-    if common:
-        rate = min(common, key=lambda one: (fmean(r for r in common[one] if r is not None), one))
-    else:
-        best = [min(each, key=lambda one: (each[one], one)) for each in regrets.values()]
-        rate = math.exp(fmean(math.log(one) for one in best))
-    return float(f"{rate:.1e}")
-
-
-def _regrets(tried: Sequence[Tried], better: str) -> dict[float, float]:
-    """0 for the best rate of a task, 1 for its worst and for one that diverged."""
-    sign = 1 if better == "higher" else -1
-    scores = [sign * one.score for one in tried if one.score is not None]
-    top, low = max(scores, default=0.0), min(scores, default=0.0)
-    return {
-        one.learning_rate: 1.0 if one.score is None else (top - sign * one.score) / ((top - low) or 1.0)
-        for one in tried
-    }
-
-
-def _near(regrets: Mapping[float, float], rate: float) -> float | None:
-    return next((regret for other, regret in regrets.items() if same_rate(other, rate)), None)
-
-
-def same_rate(one: float, other: float) -> bool:
-    """Whether two rates are the same but for rounding to a digit or two.
-
-    >>> same_rate(0.00316, 0.003), same_rate(0.003, 0.001)
-    (True, False)
-    """
-    return max(one, other) / min(one, other) < SAME
 
 
 def svg(found: Mapping[str, Any]) -> str:
@@ -164,7 +124,7 @@ def svg(found: Mapping[str, Any]) -> str:
         for row, one in enumerate(methods.values()):
             y = TOP + ROW * row + 8
             tried = [Tried(**trial) for trial in one["tasks"].get(task, ())]
-            drawn += [_disc(place(rate), y, regret) for rate, regret in _regrets(tried, better).items()]
+            drawn += [_disc(place(rate), y, regret) for rate, regret in regrets_of(tried, better).items()]
             if tried:
                 drawn.append(
                     Markup('<path d="M{x:.1f} {a:.0f}v16" stroke="#c2410c" stroke-width="2"/>').format(

@@ -19,6 +19,8 @@ def preset_yaml(comparison: Comparison) -> str:
     data["source"] = _beside(str(data["source"]), uploaded)
     if "parts" in data:
         data["parts"] = {part: _beside(path, uploaded) for part, path in data["parts"].items()}
+    if "mix" in data:
+        data["mix"] = [{**one, "source": _beside(str(one["source"]), uploaded)} for one in data["mix"]]
     note = f"# Put {', '.join(sorted(uploaded))} beside this file.\n" if uploaded else ""
     return note + to_yaml(replace(preset, data=data))
 

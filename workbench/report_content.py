@@ -207,7 +207,7 @@ def _data(store: Store, found: Comparison) -> tuple[tuple[str, str], ...]:
             "Columns": ", ".join(f"{role}: {name}" for role, name in data.columns.items())
             or f"text: {data.text}, label: {data.label}",
             "Repairs": ", ".join(data.fixes),
-            "Further sources": ", ".join(str(one.get("source", "")) for one in data.mix),
+            "Further sources": ", ".join(_source(str(one.get("source", ""))) for one in data.mix),
             "Split seed": data.split_seed,
             "Fingerprint": data.fingerprint,
         }

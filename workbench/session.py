@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from workbench import background, optimizers, registry
 from workbench.fitting import methods_that_fit
 from workbench.method import Context
+from workbench.model_config import config_of, width_of
 from workbench.presets import Preset, plan
 from workbench.ratings import rated_singly
+from workbench.result import ACTIVE_STATES
 from workbench.spec import RunSpec, Setting
 from workbench.store import Store
 
@@ -56,11 +58,12 @@ def submit(
     owner: str = "",
     key: str | None = None,
     progress: Say | None = None,
-    skip_finished: bool = False,
+    go_on: bool = False,
 ) -> Submitted:
     """Queue every run of a preset. Bad data or an unknown model is a ValueError, and nothing is queued then.
 
-    With `skip_finished` those that the store has finished, choice and seed alike, are not made again.
+    With `go_on` those that the store has finished, or that wait or train there, choice and seed alike, are not made
+    again: they stand among the others in the answer.
     """
     if preset.chain:
         from workbench import chain
@@ -73,20 +76,32 @@ def submit(
     prepared = prepared or prepare_data(store, preset, progress)
     preset, left_out = _fitting(store, preset, owner, rated_singly(prepared[0].rows["train"]))
     revision = model_revision(preset.model, store)
-    plans = [_planned(store, preset, one, revision, seeds) for one in prepared]
+    width = model_width(preset.model, store)
+    plans = [_planned(store, preset, one, revision, seeds, width) for one in prepared]
     # All sizes of a learning curve have their first seed before any has its second.
     order = [spec for position in zip(*plans) for spec in position]
     order.sort(key=lambda spec: list(seeds or preset.seeds).index(spec.seed))
-    if skip_finished:
-        order = [spec for spec in order if not _is_finished(store, spec, owner)]
-    ids = store.add(order, owner=owner, key=key) if order else []
     setting_ids = tuple(specs[0].setting.id for specs in plans)
+    there = _there(store, setting_ids, owner) if go_on else {}
+    new = [spec for spec in order if _place(spec) not in there]
+    added = iter(store.add(new, owner=owner, key=key) if new else ())
+    ids = [there[place] if (place := _place(spec)) in there else next(added) for spec in order]
     return Submitted(setting_ids[-1], tuple(ids), setting_ids, left_out)
 
 
-def _is_finished(store: Store, spec: RunSpec, owner: str) -> bool:
-    known = store.runs(setting_id=spec.setting.id, states=("finished",), owner=owner or None)
-    return any(run.spec.choice.id == spec.choice.id and run.spec.seed == spec.seed for run in known)
+def _place(spec: RunSpec) -> tuple[str, str, int]:
+    return spec.setting.id, spec.choice.id, spec.seed
+
+
+def _there(store: Store, setting_ids: Sequence[str], owner: str) -> dict[tuple[str, str, int], str]:
+    """Runs that need not be made again: what has finished before what waits or trains."""
+    runs = [
+        run
+        for states in (ACTIVE_STATES, ("finished",))
+        for setting_id in setting_ids
+        for run in store.runs(setting_id=setting_id, states=states, owner=owner or None)
+    ]
+    return {_place(run.spec): run.id for run in runs}
 
 
 def _fitting(store: Store, preset: Preset, owner: str, singly: bool) -> tuple[Preset, dict[str, str]]:
@@ -118,11 +133,16 @@ def refusals(preset: Preset, singly: bool) -> dict[str, str]:
 
 
 def _planned(
-    store: Store, preset: Preset, prepared: Prepared, revision: str | None, seeds: Sequence[int] | None
+    store: Store,
+    preset: Preset,
+    prepared: Prepared,
+    revision: str | None,
+    seeds: Sequence[int] | None,
+    width: int | None,
 ) -> list[RunSpec]:
     """The runs on one preparation, its references scored."""
     options = prepare_task(store, preset, prepared.spec.fingerprint, revision)
-    return plan(preset, prepared, model_revision=revision, seeds=seeds, task_options=options)
+    return plan(preset, prepared, model_revision=revision, seeds=seeds, task_options=options, width=width)
 
 
 def prepare_task(store: Store, preset: Preset, fingerprint: str, revision: str | None) -> dict[str, Any]:
@@ -149,6 +169,11 @@ def prepare_task(store: Store, preset: Preset, fingerprint: str, revision: str |
 def model_revision(model: str, store: Store) -> str | None:
     """What exactly the model's name stands for today: a commit, a content hash, or a run's id."""
     return background.call("workbench.session:resolve_revision", model, str(store.folder), pool="estimate")
+
+
+def model_width(model: str, store: Store) -> int | None:
+    """The width of the model's hidden states, which default learning rates heed; None where its config can't be read."""
+    return width_of(config_of(model, store, ask_hub=True))
 
 
 def resolve_revision(model: str, store_folder: str) -> str | None:

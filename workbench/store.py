@@ -210,6 +210,43 @@ class Store(Reading):
         shutil.rmtree(self.run_folder(run_id), ignore_errors=True)
         return True
 
+    def hand_over(self, owner: str, to: str) -> None:
+        """All runs and studies of one owner are another's from now on, without the name that the first one gave them; those
+        that wait are cancelled, those at work are asked to stop."""
+        with self._write(full=True) as db:
+            db.execute(
+                "UPDATE runs SET owner = ?, name = '', cancel_requested = 1, changed = changed + 1,"
+                " ended_at = IIF(state = 'queued', ?, ended_at), state = IIF(state = 'queued', 'cancelled', state)"
+                " WHERE owner = ?",
+                (to, time.time(), owner),
+            )
+            db.execute("UPDATE studies SET owner = ? WHERE owner = ?", (to, owner))
+
+    def delete_ended(self, owner: str) -> list[Run]:
+        """Remove all ended runs of one owner with their events and files, at once. Returns them as they were."""
+        ended = self.runs(owner=owner, states=FINAL_STATES, limit=1_000_000)
+        if not ended:
+            return []
+        ids = json.dumps([run.id for run in ended])
+        with self._write(full=True) as db:
+            db.execute("DELETE FROM events WHERE run_id IN (SELECT value FROM json_each(?))", (ids,))
+            db.execute("DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+            for run in ended:
+                study_records.remove(db, run.id)
+            db.execute("UPDATE counters SET value = value + ? WHERE name = 'deleted'", (len(ended),))
+        for run in ended:
+            shutil.rmtree(self.run_folder(run.id), ignore_errors=True)
+        return ended
+
+    def drop_unused(self) -> None:
+        """Settings and submissions of which no run is left."""
+        with self._write(full=True) as db:
+            db.execute("DELETE FROM settings WHERE id NOT IN (SELECT setting_id FROM runs)")
+            db.execute(
+                "DELETE FROM submissions WHERE NOT EXISTS"
+                " (SELECT 1 FROM json_each(run_ids) JOIN runs ON runs.id = json_each.value)"
+            )
+
     # -- events --------------------------------------------------------------------------------------------------
 
     def add_event(self, run_id: str, kind: str, values: Mapping[str, Any], stage: str = "train") -> None:

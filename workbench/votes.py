@@ -79,6 +79,14 @@ def take_back(store: Store, vote: Vote) -> bool:
     return judgements.forget(_path(store, vote.setting_id), asdict(vote))
 
 
+def forget_owner(store: Store, owner: str) -> int:
+    """All votes of one visitor, on every setting. Returns how many there were."""
+    return sum(
+        judgements.forget_where(path, lambda line: line.get("owner") == owner)
+        for path in (store.folder / "votes").glob("*.jsonl")
+    )
+
+
 def ranking(found: Sequence[Vote]) -> Ranking:
     """By run, the base among them."""
     return Ranking(tuple(strengths(_chosen(found))), len(found), len({vote.reader for vote in found}))

@@ -19,10 +19,10 @@
   }
 
   function hangCounts() {
-    const counts = new Map([...document.querySelectorAll(".wb-tab-counts > [data-tab]")].map((n) => [n.dataset.tab, n.dataset.count]));
+    const counts = new Map([...document.querySelectorAll(".wb-tab-counts > [data-tab]")].map((n) => [n.dataset.tab.toLowerCase(), n.dataset.count]));
     if (!counts.size) return;
     for (const tab of document.querySelectorAll(".tab-container button")) {
-      const count = counts.get(tab.textContent.trim());
+      const count = counts.get(tab.dataset.tabId);   // the name on the tab may be in another language
       if (count === undefined || count === "") { if (tab.dataset.count) delete tab.dataset.count; }
       else if (tab.dataset.count !== count) tab.dataset.count = count;
     }

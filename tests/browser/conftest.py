@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import lesson_runs
+from tests.ui import fake_store
+from workbench.store import Store
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 180
 
@@ -73,13 +77,28 @@ def server(tmp_path: Path) -> Iterator[Server]:
     one.kill()
 
 
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A page on a store with runs of every state (invented ones: training is tested elsewhere), to look at only."""
+    folder = tmp_path_factory.mktemp("filled")
+    store = Store(folder / "home")
+    lesson_runs.finish(store, "lesson-2", (0.5, 0.85, 0.84, 0.84))
+    fake_store.fill(store, seeds=(0, 1), failing="dora")
+    one = Server(folder / "home", folder / "page.log")
+    one.start()
+    yield one
+    one.kill()
+
+
 @pytest.fixture
 def visit(chromium) -> Iterator[Callable]:
     """Open a page as a new visitor. Afterwards: no request went anywhere else, and the console held no error."""
     contexts, outside, errors = [], [], []
 
-    def open_page(url: str, width: int = 1440, height: int = 900):
-        context = chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    def open_page(url: str, width: int = 1440, height: int = 900, locale: str = "en-US"):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True, locale=locale
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)
@@ -88,7 +107,7 @@ def visit(chromium) -> Iterator[Callable]:
         )
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.goto(url)
-        page.get_by_role("tab", name="Data").first.wait_for()
+        page.locator("[role=tab][data-tab-id=data]").first.wait_for()
         return page
 
     yield open_page

@@ -1,18 +1,23 @@
-"""Takes the README's pictures from the real page: `python -m tests.browser.pictures`. Trains the workshop preset first."""
+"""Takes the README's pictures from the real page: `python -m tests.browser.pictures`. Trains the workshop preset first.
+
+`python -m tests.browser.pictures STORE` shows a store's newest setting; `... STORE FOLDER` takes every tab in Chinese, wide
+and narrow, into a folder instead.
+"""
 
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import ROOT, Server
 from tests.conftest import CHROMIUM, FLAGS
 from workbench.cli import main as workbench
+from workbench.ui.context import TAB_IDS
 
 PICTURES = ROOT / "assets" / "pictures"
-WIDTH = 1440
+WIDTH, NARROW = 1440, 390
 QUESTION = "Everyone told me to expect a mess, but not for one minute did I regret going there."
 
 
@@ -55,7 +60,22 @@ def tour(page: Page) -> None:
     take(page, "compare", 1420)
 
 
-def main(home: Path | None = None) -> None:
+def tour_in_chinese(browser: Browser, url: str, folder: Path) -> None:
+    """Every tab at both widths, from top to bottom."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for width in (WIDTH, NARROW):
+        page = browser.new_page(viewport={"width": width, "height": 900}, locale="zh-CN")
+        page.goto(f"{url}?__theme=light")
+        for name in TAB_IDS:
+            # On a narrow window some tabs are behind a menu.
+            page.locator(f"[role=tab][data-tab-id={name}]").first.evaluate("tab => tab.click()")
+            page.wait_for_timeout(5000)
+            page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+            print(f"{name}-{width}.png", file=sys.stderr)
+        page.close()
+
+
+def main(home: Path | None = None, chinese: Path | None = None) -> None:
     """With a store given, its newest setting is shown; else the workshop preset is trained first."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -68,6 +88,9 @@ def main(home: Path | None = None) -> None:
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+                if chinese is not None:
+                    tour_in_chinese(browser, server.url, chinese)
+                    return
                 page = browser.new_page(viewport={"width": WIDTH, "height": 900})
                 page.goto(f"{server.url}?__theme=light")
                 tour(page)
@@ -76,4 +99,4 @@ def main(home: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main(*map(Path, sys.argv[1:3]))

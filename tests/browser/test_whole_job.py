@@ -120,7 +120,7 @@ def test_the_whole_job(server, visit, reviews_file, tmp_path, capsys, monkeypatc
     assert page.get_by_text("live", exact=True).locator("visible=true").count() == 3
 
     open_tab(page, "Compare")
-    table = page.locator("table").filter(has_text="TF-IDF").first
+    table = page.locator(".wb-comparison table").filter(has_text="TF-IDF").first
     expect(table.get_by_role("row").filter(has_text="TF-IDF")).to_be_visible(timeout=60_000)
     titles = {"full": "Full fine-tuning", "freeze": "Frozen layers", "lora": "LoRA"}
     for run in runs:  # the files to download are drawn with the table

@@ -19,13 +19,13 @@ from workbench.store import Store
 
 @dataclass
 class Hosted:
-    """A running page. `visitor()` is somebody new each time."""
+    """A running page. `visitor()` is somebody new each time, and has the page's parts from whoever came first."""
 
     url: str
     store: Store
 
     def visitor(self, **client: Any) -> Visitor:
-        return Visitor(self.url, **client)
+        return Visitor(self.url, entrance="/health", **client)
 
 
 @pytest.fixture(scope="package")

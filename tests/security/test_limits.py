@@ -237,6 +237,9 @@ def test_every_limit_is_tried():
         "origins": "tests/security/test_requests.py",
         "snapshot_file": "tests/test_hosted_store.py",
         "snapshot_minutes": "tests/test_hosted_store.py",
+        "shared_reports": "tests/security/test_shared.py",
+        "shared_megabytes": "tests/security/test_shared.py",
+        "shared_days": "tests/security/test_shared.py",
     }
     assert {one.name for one in dataclasses.fields(Limits)} == {*CASES, *elsewhere} - {
         "accumulation",

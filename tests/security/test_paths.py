@@ -112,11 +112,20 @@ def try_all(field, names, hosted_page, canary):
     assert {run.id for run in hosted_page.store.runs()} == kept
 
 
+def mixed(store, name):
+    """Into a small set with the labels of the file outside: nothing but the name keeps its rows away."""
+    main = store.folder / "main.csv"
+    main.write_text("text,label\n" + "".join(f"text {n},{'yes' if n % 2 else 'no'}\n" for n in range(30)))
+    found = prepare(main)
+    assert len(found.rows["train"]) > 10
+    return prepare(main, mix=[name])
+
+
 READERS = {
     "data set": lambda store, name: check(name).to_dict(),
     "file of a part": lambda store, name: check("", parts={"train": name}).to_dict(),
     "prepared data": lambda store, name: prepare(name),
-    "further data": lambda store, name: prepare("reviews", mix=[name], train_rows=10),
+    "further data": mixed,
     "model": lambda store, name: resolve(name, store=store, owner="a" * 32),
     "upload": lambda store, name: (
         read(Path(located(store, name, "a" * 32))) if name.startswith("upload:") else None

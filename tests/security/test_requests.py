@@ -40,6 +40,7 @@ def test_what_another_site_sends_is_refused(who, hosted_page):
 
 def test_what_the_page_itself_sends_is_taken(hosted_page):
     visitor = hosted_page.visitor(headers={"Origin": hosted_page.url, "Sec-Fetch-Site": "same-origin"})
+    assert visitor.http.get("/").status_code == 200
     assert visitor.call("find_sets", "reviews", PLAN).success
     visitor = hosted_page.visitor(headers={"Origin": hosted_page.url})
     assert visitor.call("find_sets", "reviews", PLAN).success
@@ -121,6 +122,19 @@ def test_doors_that_the_page_does_not_need_are_shut(path, hosted_page):
     visitor = hosted_page.visitor()
     for method in ("GET", "POST"):
         assert visitor.http.request(method, f"/{path}").status_code in (404, 405), (method, path)
+
+
+def test_the_words_of_another_language_are_open_to_all_and_nothing_beside_them(hosted_page):
+    client = hosted_page.visitor().http
+    assert client.get("/language/zh.json").headers["content-type"] == "application/json"
+    for path in (
+        "/language/xx.json",
+        "/language/zh",
+        "/language/",
+        "/language/..%2Fen.json",
+        "/language/zh.jsonx",
+    ):
+        assert client.get(path).status_code == 404, path
 
 
 def test_the_cookie_is_not_for_scripts_and_the_browser_is_told_to_ask_nobody_else(hosted_page):

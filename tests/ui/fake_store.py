@@ -136,7 +136,8 @@ def fail(store: Store, run_id: str, one: RunSpec, *, steps: int = 120, stride: i
     at = int(steps * (0.5 + 0.02 * one.seed)) + 1
     store.add_event(run_id, "step", {"step": at, "steps": steps, "loss": float("inf"), "seconds": 9.0})
     reason = Reason(
-        "diverged", f"The loss became infinite at step {at} (invented): a lower learning rate would help."
+        "diverged",
+        f"The loss became infinite at step {at}; the last finite loss was 0.61. Try a learning rate of 0.0003 instead of 0.001.",
     )
     store.add_event(run_id, "failed", {"code": reason.code, "message": reason.message})
     store.change_state(run_id, "failed", reason=reason)

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import shutil
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -11,6 +13,7 @@ from workbench import presets
 from workbench.data import FIXES, bundled
 from workbench.ui import asking, data_form, data_report, data_sources, data_tab, page, quickstart
 from workbench.ui import plan as plans
+from workbench.ui.live_plan import current_plan
 from workbench.uploads import keep_upload
 
 
@@ -63,6 +66,46 @@ def reviews(tmp_path):
     path = tmp_path / "my reviews.csv"
     path.write_text("\n".join(lines))
     return path
+
+
+def reader(session):
+    return SimpleNamespace(session_hash=session, username=None, cookies={}, headers={})
+
+
+def test_data_chosen_while_the_empty_tab_is_sent_stay_on_the_page(handlers, tab):
+    _, made = tab
+    page_of = reader("first")
+    opening = made.refresh(plans.empty_plan(), page_of)
+    next(opening)
+    chosen = SimpleNamespace(action="choose", key="identity")
+    after(handlers["choose_bundled"](plans.empty_plan(), chosen, page_of))
+    shown = after(opening)
+    assert shown[made.parts["look"]]["report"]["preview"]
+    assert 'data-key="generation" aria-pressed="true"' in shown[made.parts["task"]]
+
+
+def test_what_was_looked_at_does_not_come_back_over_what_was_chosen_since(handlers, tab):
+    context, made = tab
+    page_of = reader("second")
+    choose = handlers["choose_bundled"]
+    slow = choose(plans.empty_plan(), SimpleNamespace(action="choose", key="reviews"), page_of)
+    next(slow)
+    next(slow)
+    after(choose(plans.empty_plan(), SimpleNamespace(action="choose", key="intents"), page_of))
+    shown = after(slow)
+    assert context.plan not in shown or shown[context.plan]["data"]["source"] == "intents"
+    assert "intents" in str(shown[made.parts["report"]])
+    assert current_plan(plans.empty_plan(), page_of)["data"]["source"] == "intents"
+
+
+def test_rows_that_a_clean_up_took_are_prepared_again(tab, store):
+    _, made = tab
+    plan = plan_of("reviews")
+    kept = store.data_folder(after(made.refresh(plan, None))[made.parts["look"]]["spec"]["fingerprint"])
+    assert kept.is_dir()
+    shutil.rmtree(kept)
+    after(made.refresh(plan, None))
+    assert kept.is_dir()
 
 
 def test_without_data_there_is_one_sentence_and_one_action(tab):

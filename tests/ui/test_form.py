@@ -55,7 +55,7 @@ def read(known, html):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_every_option_is_drawn_once_and_comes_back_as_its_default(method):
-    options = read(method.options, form.method_form(method.name, method, {}, None))
+    options = read(method.options, form.method_form(method.name, method, {}, method.learning_rate))
     rate = options.pop("learning_rate")
     assert set(options) == {fact.name for fact in form.asked_of(method.options)}
     assert method.options.from_dict(options) == method.options()

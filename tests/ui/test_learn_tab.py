@@ -10,16 +10,18 @@ from workbench import learners, lessons, replay
 from workbench.learners import Progress
 from workbench.ui import learn_tab, lesson_paper, replay_player
 from workbench.ui.glossary_terms import explained, prose, with_terms
+from workbench.ui.language import asked_language
 from workbench.ui.learn_runs import shown
-from workbench.ui.learn_tab import asked_language, view_html
+from workbench.ui.learn_tab import view_html
 from workbench.ui.lesson_view import lesson_html
 
 
 class Visit:
     """A request as Gradio hands it to a handler."""
 
-    def __init__(self, language="en"):
+    def __init__(self, language="en", chosen=""):
         self.headers = {"accept-language": language}
+        self.cookies = {"workbench-language": chosen} if chosen else {}
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def wiring(store, monkeypatch):
 def act(wiring, view, action, key="", language="en"):
     """What a click leaves on the page: the last update of each part."""
     news = {}
-    for update in wiring.act_on_lesson(view, "", "k1", Click(action, key), Visit(language)):
+    for update in wiring.act_on_lesson(view, "k1", Click(action, key), Visit(language)):
         news |= update
     return news
 
@@ -149,14 +151,21 @@ def test_a_made_up_answer_is_refused(wiring, store, monkeypatch, key):
     ("header", "language"),
     [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("de,en;q=0.5,zh;q=0.3", "en"), ("fr", "en"), ("", "en")],
 )
-def test_the_language_is_the_browsers_first_known_one(header, language):
+def test_the_language_is_what_the_browser_asks_for_first(header, language):
     assert asked_language(Visit(header)) == language
 
 
-def test_the_switch_outranks_the_browser(wiring):
-    news = act(wiring, "list", "language", "zh")
-    assert news[wiring.at["language"]] == "zh"
-    assert "学习" in news[wiring.at["block"]]
+@pytest.mark.parametrize(("chosen", "language"), [("zh", "zh"), ("en", "en"), ("xx", "zh")])
+def test_the_readers_choice_outranks_the_browser(wiring, chosen, language):
+    visit = Visit("zh-CN,zh;q=0.9", chosen)
+    assert asked_language(visit) == language
+    visit.query_params = {"language": "en"}
+    assert asked_language(visit) == "en"
+
+
+def test_the_tab_speaks_the_language_that_is_asked_for(wiring):
+    drawn, *_ = wiring.refresh_learn("list", Visit("en", "zh"))
+    assert lessons.words("zh")["lead"] in drawn
 
 
 def test_the_exercise_sheet_holds_no_answers(store):

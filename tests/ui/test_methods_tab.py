@@ -6,6 +6,7 @@ import gradio as gr
 import pytest
 
 from workbench import registry
+from workbench.spec import Budget
 from workbench.ui import (
     asking,
     cards,
@@ -148,19 +149,43 @@ def test_every_method_has_a_card_in_the_drawer(method):
 
 
 def test_the_form_of_the_setting_comes_back_as_it_was_drawn(plan):
-    plan = plans.change_setting(plan, "budget", {"kind": "steps", "amount": 20})
+    plan = plans.change_setting(plan, "budget", {"kind": "steps", "amount": 20, "peak_memory_bytes": 2**30})
     plan = plans.change_setting(plan, "early_stopping", 3)
-    assert setting_form.with_setting(plan, setting_form.values_of(plan)) == plan
-    assert len(setting_form.values_of(plan)) == len(setting_form.ORDER)
+    shown = dict(zip(setting_form.ORDER, setting_form.values_of(plan), strict=True))
+    for name, value in shown.items():
+        assert setting_form.with_field(plan, name, value) == plan
+    assert setting_form.differing(plan, list(shown.values())) == {}
+    on_page = shown | {"schedule": "cosine", "early_stopping": None}
+    assert setting_form.differing(plan, list(on_page.values())) == {
+        "early_stopping": 3,
+        "schedule": shown["schedule"],
+    }
 
 
 def test_a_field_that_is_being_typed_keeps_the_plan(plan):
-    values = dict(zip(setting_form.ORDER, setting_form.values_of(plan)))
-    values |= {"budget_amount": None, "seeds": None, "batch_size": None}
-    assert setting_form.with_setting(plan, list(values.values())) == plan
-    values["batch_size"] = 0
+    for name in ("budget_amount", "seeds", "batch_size"):
+        assert setting_form.with_field(plan, name, None) == plan
     with pytest.raises(ValueError, match="batch_size"):
-        setting_form.with_setting(plan, list(values.values()))
+        setting_form.with_field(plan, "batch_size", 0)
+
+
+@pytest.mark.parametrize("name", [field.name for field in setting_form.FIELDS if field.optional])
+@pytest.mark.parametrize("empty", [None, 0])
+def test_an_emptied_field_means_none(plan, name, empty):
+    filled = setting_form.with_field(plan, name, 20)
+    assert plans.setting_value(filled, name) == 20
+    emptied = setting_form.with_field(filled, name, empty)
+    assert plans.setting_value(emptied, name) is None
+    assert setting_form.with_field(plan, name, empty) == plan
+
+
+def test_one_field_changes_nothing_else(plan):
+    plan = plans.change_setting(plan, "budget", {"kind": "steps", "amount": 20})
+    capped = setting_form.with_field(plan, "cap_memory", 64)
+    assert plans.budget_of(capped) == Budget("steps", 20, peak_memory_bytes=2**26)
+    assert setting_form.with_field(capped, "cap_memory", None) == plan
+    assert plans.budget_of(setting_form.with_field(plan, "budget_amount", 30)).kind == "steps"
+    assert plans.setting_value(setting_form.with_field(plan, "schedule", "cosine"), "schedule") == "cosine"
 
 
 def test_every_field_of_the_setting_has_a_place_in_the_form():
@@ -209,7 +234,7 @@ def tab(store):
 def test_the_tab_asks_in_small_parts_and_remembers(plan, asked, tab):
     _, made, handlers = tab
     plan = plans.tick(plan, "lora")
-    updates = list(made.refresh(plan, None, None, None))
+    updates = list(made.refresh(plan, None, None, None, None))
     assert any(update.get(made.parts["watch"]) for update in updates)
     assert not any(function.endswith("methods_that_fit") for function, _ in asked)
     updates += handlers["watch_counts"](plan, "lora", "", None)
@@ -224,7 +249,7 @@ def test_the_tab_asks_in_small_parts_and_remembers(plan, asked, tab):
     waiting = [update for update in updates if 'role="progressbar"' in str(update.get(made.parts["finding"]))]
     assert waiting
     before = len(asked)
-    again = list(made.refresh(plan, None, None, None))
+    again = list(made.refresh(plan, None, None, None, None))
     assert len(asked) == before
     assert not any(made.parts["watch"] in update for update in again)
     shown = [update[made.parts["grid"]]["cards"] for update in again if made.parts["grid"] in update]
@@ -252,8 +277,34 @@ def test_an_older_watch_stops_when_a_newer_event_draws(plan, asked, tab):
     _, made, handlers = tab
     older = handlers["watch_counts"](plan, "lora", "", None)
     next(older)
-    list(made.refresh(plan, None, None, None))
+    list(made.refresh(plan, None, None, None, None))
     assert list(older) == []
+
+
+def test_what_is_sent_last_is_the_newest(plan, asked, tab):
+    """An event that read the plan before a tick may send after the tick has sent: the page would show the older plan."""
+    context, made, handlers = tab
+    reader = SimpleNamespace(session_hash="late", username=None, cookies={}, headers={})
+    list(made.refresh(plan, None, None, None, reader))
+    list(handlers["watch_counts"](plan, "lora", "", reader))
+    tick = SimpleNamespace(key="lora_plus", ticked=True)
+
+    older = made.refresh(plan, None, None, None, reader)
+    assert [update for update in (next(older), next(older)) if made.parts["queue"] in update]
+    newer = list(handlers["take_tick"](plan, "dora", "", tick, reader))
+    assert newer[-1][made.parts["queue"]].value == "Queue 1 run"
+    after = [update for update in older if made.parts["queue"] in update]
+    assert after[-1][made.parts["queue"]].value == "Queue 1 run"
+    assert after[-1][made.parts["grid"]]["value"] == ["lora_plus"]
+    assert "DoRA" in after[-1][made.parts["drawer_head"]]
+
+    ticked = newer[0][context.plan]
+    asking.forget()
+    watch = handlers["watch_counts"](ticked, "dora", "", reader)
+    next(watch)
+    tick.ticked = False
+    list(handlers["take_tick"](ticked, "dora", "", tick, reader))
+    assert list(watch)[-1][made.parts["queue"]].value == "Queue runs"
 
 
 def test_a_handful_is_ticked_once_its_methods_are_tried(plan, asked, tab):
@@ -274,7 +325,7 @@ def test_the_tasks_own_options_are_checked_against_the_model(plan, asked, tab):
     assert (
         "needs a tokenizer with a chat template" in list(handlers["check_task_options"](chat, None))[-1][note]
     )
-    shown = next(iter(made.refresh(plan, None, None, None)))
+    shown = next(iter(made.refresh(plan, None, None, None, None)))
     assert 'data-name="template"' in shown[made.parts["task_form"]]["value"]
 
 
@@ -307,7 +358,7 @@ def test_the_first_batch_marks_what_is_learnt_by_more_than_colour(plan, asked, t
     sheet = made.parts["batch"]
     assert 'role="progressbar"' in updates[0][sheet.body]
     html = updates[-1][sheet.body]
-    assert '<ins><span class="wb-hidden">learnt: </span>' in html
+    assert '<ins><span class="wb-hidden" translate="yes">learnt: </span>' in html
     assert "&lt;b&gt;Q&lt;/b&gt;" in html
     assert "c3403df42436" in html
     assert "2 tokens of padding" in html
@@ -320,7 +371,7 @@ def test_of_a_classification_the_label_is_shown(plan):
     rows = [{"tokens": [{"text": "Fine", "loss": False}], "label": "positive", "cut": False}] * 6
     batch = {"rows": rows, "count": 6, "tokens": 6, "learnt": 0, "padding": 0, "template_hash": None}
     html = str(first_batch_view.batch_body(batch, plan))
-    assert html.count("<b>positive</b>") == 6
+    assert html.count('<b translate="no">positive</b>') == 6
     assert "2 more rows of this batch" in html
     assert first_batch_view.LEARNT not in html
 
@@ -354,3 +405,17 @@ def test_answers_rated_one_by_one_grey_out_what_needs_pairs(plan):
     assert drawn["kto"].disabled is drawn["sft_chosen"].disabled is drawn["lora"].disabled is None
     follows = plans.change_options(rated, "rlhf", {"reward": "checker"}, None)
     assert cards_of(method_cards.card_groups(follows, {}, {}))["rlhf"].disabled is None
+
+
+def test_what_the_page_has_already_is_not_sent_again(plan, asked, tab):
+    """It would undo what a reader sets while it is under way."""
+    _, made, _ = tab
+    fields = {name: made.parts[name] for name in setting_form.ORDER}
+    shown = setting_form.values_of(plan)
+    first = next(iter(made.refresh(plan, None, None, plan["model"], None, *shown)))
+    assert not set(first) & {*fields.values(), made.parts["model_kind"], made.parts["hub"]}
+    other = setting_form.with_field({**plan, "model": "someone/model"}, "schedule", "cosine")
+    first = next(iter(made.refresh(other, None, None, plan["model"], None, *shown)))
+    assert first[made.parts["hub"]] == first[made.parts["model_drawn"]] == "someone/model"
+    assert {name for name, field in fields.items() if field in first} == {"schedule"}
+    assert first[fields["schedule"]] == "cosine"

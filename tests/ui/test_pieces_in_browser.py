@@ -43,14 +43,14 @@ def build() -> Any:
     with gr.Blocks(fill_width=True) as page:
         html_block(parts.header(["reviews"], tab_counts={"Methods": "2 ticked"}))
         with gr.Tabs():
-            with gr.Tab("Methods", elem_classes="wb-tab"):
+            with gr.Tab("Methods", id="methods", elem_classes="wb-tab"):
                 grid = card_grid(groups(), ["full"])
                 said = gr.Textbox(label="said", elem_id="said")
                 fewer = gr.Button("Fewer", elem_id="fewer")
                 gr.HTML("<div style='height: 1500px'></div>")
                 with gr.Row(elem_classes="wb-plan"):
                     gr.Button("Queue")
-            with gr.Tab("Compare", elem_classes="wb-tab"):
+            with gr.Tab("Compare", id="compare", elem_classes="wb-tab"):
                 table = sortable_table(columns, rows("a", "b", "c", "d"), elem_id="table")
 
         def note_tick(ticked: list[str], event: gr.EventData) -> Any:

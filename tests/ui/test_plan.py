@@ -188,6 +188,16 @@ def test_two_changes_that_start_from_the_same_old_plan_are_both_kept(plan):
     assert current_plan(plan, Page("another")) == plan
 
 
+def test_asking_often_does_not_make_an_older_plan_the_newest(plan):
+    from workbench.ui.live_plan import MOST_ISSUED, change_plan, current_plan
+
+    page = Page("often")
+    ticked = change_plan(plan, page, lambda newest: plans.tick(newest, "lora"))
+    for _ in range(2 * MOST_ISSUED):
+        current_plan(ticked, page)
+    assert current_plan(plan, page) == ticked
+
+
 def test_a_plan_that_came_from_elsewhere_replaces_the_newest(plan):
     from workbench.ui.live_plan import change_plan, current_plan
 

@@ -122,7 +122,7 @@ def test_a_private_server_asks_for_a_password_and_knows_its_people(store, monkey
     )
     assert app_client.get("/config").status_code == 200
     seen = []
-    monkeypatch.setattr(page, "header_html", lambda *a: seen.append(a[-1]) or "")
+    monkeypatch.setattr(page, "header_html", lambda *a: seen.append(a[4]) or "")
     logins = next(
         m.kwargs["visitors"].account for m in app_client.app.user_middleware if "visitors" in m.kwargs
     )

@@ -8,6 +8,7 @@ from tests.lesson_runs import finish
 from tests.ui.fake_store import page_context
 from workbench import learners, workshop
 from workbench.ui import workshop_bar, workshop_panes, workshop_projector, workshop_teacher
+from workbench.ui.guard import Guard, Visitors
 
 A, B, T = "a" * 32, "b" * 32, "c" * 32
 
@@ -112,6 +113,15 @@ def test_the_projector_is_for_those_who_joined(context, store, monkeypatch):
     monkeypatch.setattr(workshop_projector, "owner_of", lambda request: A)
     assert "FABLE-8" in client.get("/projector").text
     assert "FABLE-8" in client.get("/projector/pane").text
+
+
+def test_the_guard_lets_the_projector_through(context, store):
+    app = FastAPI()
+    workshop_projector.add_routes(app, store)
+    client = TestClient(Guard(app, Visitors(lambda: (b"k" * 32,))))
+    for path in ("/projector", "/projector/pane"):
+        assert (client.get(path).status_code, client.get(path).text) == (403, "Join the workshop first.")
+    assert client.get("/projector/else").status_code == 404
 
 
 def test_without_a_workshop_there_is_no_projector(store, monkeypatch):

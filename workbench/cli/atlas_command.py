@@ -57,8 +57,11 @@ def _run(plan: Preset, arguments: argparse.Namespace, to: Path) -> atlas.Sheet:
     runner = Runner(store, slots=arguments.slots)
     runner.start()
     try:
-        submitted = submit(store, plan)
-        say(f"{plan.name}: {len(submitted.run_ids)} runs queued")
+        submitted = submit(
+            store, plan, go_on=True
+        )  # hours of work: what an earlier command has finished stays
+        ended = sum(run.is_final for run in store.runs(ids=submitted.run_ids))
+        say(f"{plan.name}: {len(submitted.run_ids) - ended} runs queued, {ended} there already")
         watch(runner, store, submitted.run_ids)
     finally:
         runner.stop()

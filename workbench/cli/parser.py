@@ -132,6 +132,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="batch_size=8, budget.steps=20, data.train_rows=100 ...",
     )
     run.add_argument(
+        "--go-on", action="store_true", help="train only what the store has not finished or queued already"
+    )
+    run.add_argument(
         "--slots", type=int, metavar="N", help="runs at once (default: what the machine carries)"
     )
 

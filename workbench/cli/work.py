@@ -29,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     preset = presets.override(presets.load(arguments.preset), dict(_pairs(arguments.set, "--set")))
     if arguments.methods:
         preset = _only(preset, [name.strip() for name in arguments.methods.split(",") if name.strip()])
+    if arguments.go_on and preset.chain:
+        raise ValueError("--go-on serves presets whose runs stand alone; a chain is begun anew each time")
     if arguments.seeds is not None and arguments.seeds < 1:
         raise ValueError(f"--seeds is at least 1, not {arguments.seeds}")
     seeds = range(arguments.seeds) if arguments.seeds else None
@@ -36,10 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     runner = Runner(store, slots=arguments.slots)
     runner.start()
     try:
-        submitted = submit(store, preset, seeds=seeds, progress=_say_progress)
+        submitted = submit(store, preset, seeds=seeds, progress=_say_progress, go_on=arguments.go_on)
         for name, reason in submitted.left_out.items():
             say(f"left out: {name}: {reason}")
-        queued = f"{len(submitted.run_ids)} runs queued in setting"
+        there = sum(run.is_final for run in store.runs(ids=submitted.run_ids))
+        queued = f"{len(submitted.run_ids) - there} runs queued{f', {there} there already,' if there else ''} in setting"
         say(f"{queued}{'s' * (len(submitted.setting_ids) > 1)} {', '.join(submitted.setting_ids)}")
         watch(runner, store, submitted.run_ids)
     finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.hosted import contents, removal
 from workbench.hosted.cleanup import clean, make_room
 from workbench.hosted.limits import load_limits
 from workbench.hosted.snapshot import holds_runs, restore_snapshot, write_snapshot
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 600.0
+# Runs of visitors who removed everything go as soon as they have stopped.
+REMOVAL_SECONDS = 3.0
 
 
 class Housekeeper:
@@ -25,11 +28,15 @@ class Housekeeper:
 
     def __init__(self, store: Store, every: float = EVERY_SECONDS) -> None:
         self.store, self.every = store, every
-        self.trouble: str | None = None
+        self._troubles: dict[str, str] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._copied_at = time.monotonic()
-        self._copied: tuple[int, int, int] | None = None
+        self._copied: tuple[object, ...] | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        return next(iter(self._troubles.values()), None)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._loop, name="workbench-housekeeping", daemon=True)
@@ -54,22 +61,31 @@ class Housekeeper:
 
     def _copy(self) -> None:
         path = load_limits().snapshot_file
-        version = self.store.version()
+        version = (*self.store.version(), contents.state(self.store.folder)) if path else None
         if path and version != self._copied:
             write_snapshot(self.store, Path(path).expanduser())
             self._copied, self._copied_at = version, time.monotonic()
 
     def _loop(self) -> None:
-        while not self._stopping.wait(self.every):
-            self._guarded(self.round)
+        due = time.monotonic() + self.every
+        while not self._stopping.wait(min(REMOVAL_SECONDS, self.every)):
+            self._guarded(self._remove_stopped)
+            if time.monotonic() >= due:
+                self._guarded(self.round)
+                due = time.monotonic() + self.every
+
+    def _remove_stopped(self) -> None:
+        removal.remove_stopped(self.store)
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
             action()
-            self.trouble = None
+            self._troubles.pop(action.__name__, None)
         except Exception as error:
             log.exception("housekeeping stumbled")
-            self.trouble = f"Old runs could not be removed or the store not copied ({type(error).__name__})."
+            self._troubles[action.__name__] = (
+                f"Old runs could not be removed or the store not copied ({type(error).__name__})."
+            )
 
 
 def bring_back(folder: Path) -> str | None:

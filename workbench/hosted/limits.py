@@ -16,8 +16,8 @@ from workbench.options import unknown_names
 FILE = "hosted.toml"
 VARIABLE = "WORKBENCH_HOSTED_SETTINGS"
 MEGABYTE = 1_000_000
-# May be 0: "nobody may wait", "nothing is kept by age".
-_MAY_BE_NONE = ("waiting", "keep_days")
+# May be 0: "nobody may wait", "nothing goes by its age", "nothing is shared".
+_MAY_BE_NONE = ("waiting", "keep_days", "shared_reports")
 
 
 def _setting(name: str) -> Any:
@@ -47,6 +47,9 @@ class Limits:
     store_all_megabytes: int = _setting("store_all_megabytes")
     keep_days: int = _setting("keep_days")
     text_characters: int = _setting("text_characters")
+    shared_reports: int = _setting("shared_reports")
+    shared_megabytes: int = _setting("shared_megabytes")
+    shared_days: int = _setting("shared_days")
     origins: tuple[str, ...] = _setting("origins")
     snapshot_file: str = _setting("snapshot_file")
     snapshot_minutes: int = _setting("snapshot_minutes")
@@ -113,9 +116,19 @@ class Limits:
             ),
             (
                 "What is kept",
-                f"{kept} Nobody else sees your data, your runs and your votes.",
+                f"{kept} Nobody else sees your data, your runs and your votes, unless you share a comparison.",
             ),
+            ("Sharing", self._sharing()),
         ]
+
+    def _sharing(self) -> str:
+        if not self.shared_reports:
+            return "Nothing is shared here; every report can be downloaded."
+        return (
+            f"A comparison that you share can be read by anyone with its link, without the texts of your data, until you stop"
+            f" sharing it, at most {self.shared_days:,} days. At most {self.shared_reports:,} are shared at a time, each of at"
+            f" most {self.shared_megabytes:,} MB."
+        )
 
 
 def load_limits() -> Limits:

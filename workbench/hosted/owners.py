@@ -23,6 +23,11 @@ def new_owner() -> str:
     return secrets.token_hex(16)
 
 
+def is_owner(name: str) -> bool:
+    """Whether a visitor can be called so."""
+    return _OWNER.fullmatch(name) is not None
+
+
 def account_owner(kind: str, name: str) -> str:
     """The owner of a named account, the same on each machine of the account's holder. It is no secret: only a token is."""
     return hashlib.sha256(f"{kind}\0{name}".encode()).hexdigest()[:32]

@@ -36,7 +36,7 @@ def check(store: Store, owner: str, limits: Limits, *, more: int = 0) -> None:
 
 
 def bytes_of(store: Store, owner: str) -> int:
-    """The folders of a visitor's runs, uploads and ratings."""
+    """The folders of a visitor's runs, uploads, ratings and shared reports."""
 
     def measure() -> int:
         runs = sum(folder_bytes(store.run_folder(run_id)) for run_id in store.ids_of(owner))
@@ -51,8 +51,8 @@ def all_bytes(store: Store) -> int:
 
 
 def own_folders(store: Store, owner: str) -> list[Path]:
-    """Where a visitor's own files lie besides the runs: uploads and ratings."""
-    return [store.folder / kind / (owner or "own") for kind in ("uploads", "feedback")]
+    """Where a visitor's own files lie besides the runs."""
+    return [store.folder / kind / (owner or "own") for kind in ("uploads", "feedback", "shared")]
 
 
 def folder_bytes(folder: Path | str) -> int:

@@ -23,8 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from workbench import __version__
 from workbench.database import explained, refuse_network_mount, transaction
-from workbench.hosted.limits import FILE as SETTINGS
-from workbench.hosted.owners import SECRET
+from workbench.hosted.contents import DATABASE, DATABASES, FILES, FOLDERS, plain_files
 from workbench.result import ACTIVE_STATES
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-DATABASE = "workbench.sqlite"
-FOLDERS = ("runs", "data", "uploads", "feedback")
-FILES = (SECRET, SETTINGS, "accounts")
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,8 @@ def restore_snapshot(path: Path, folder: Path, *, replace: bool = False) -> Snap
         fresh.mkdir(mode=0o700)
         with _opened(path) as archive:
             found = _unpack(archive, fresh, path)
-        _check_database(fresh / DATABASE, path)
+        for name in DATABASES:
+            _check_database(fresh / name, path)
         if folder.exists():
             _move_aside(folder)
         os.replace(fresh, folder)
@@ -125,16 +122,19 @@ def _fill(store: Store, file: IO[bytes]) -> Snapshot:
     digests: dict[str, str] = {}
     total = 0
     with tempfile.TemporaryDirectory() as scratch, tarfile.open(fileobj=file, mode="w") as archive:
-        copy = Path(scratch) / DATABASE
-        runs, busy = _copy_database(store, copy)
-        for name, source in [(DATABASE, copy), *_files(store.folder, busy)]:
+        copies = [(name, Path(scratch) / name) for name in DATABASES if (store.folder / name).is_file()]
+        for name, copy in copies:
+            _copy_database(store.folder / name, copy)
+        runs, busy = _lose_active(Path(scratch) / DATABASE)
+        for name, source in [*copies, *plain_files(store.folder, busy)]:
             content = _content(source)
             if content is None:
                 continue
             with content:
                 member = tarfile.TarInfo(name)
-                member.size, member.mode, member.mtime = _size(content), 0o600, int(time.time())
-                digests[name] = hashlib.file_digest(content, "sha256").hexdigest()
+                found = os.fstat(content.fileno())
+                member.size, member.mode, member.mtime = found.st_size, 0o600, int(found.st_mtime)
+                digests[name] = _digest(content, member.size)
                 content.seek(0)
                 archive.addfile(member, content)
                 total += member.size
@@ -147,37 +147,29 @@ def _fill(store: Store, file: IO[bytes]) -> Snapshot:
     return made
 
 
-def _copy_database(store: Store, copy: Path) -> tuple[int, set[str]]:
-    """Through SQLite, for the bare file lacks its write-ahead log. Returns how many runs there are and who is at work."""
+def _copy_database(file: Path, copy: Path) -> None:
+    """Through SQLite, for the bare file lacks its write-ahead log; the copy has none."""
     with (
-        explained(store.path),
-        contextlib.closing(sqlite3.connect(store.path)) as live,
-        contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as target,
+        explained(file),
+        contextlib.closing(sqlite3.connect(file)) as live,
+        contextlib.closing(sqlite3.connect(copy)) as target,
     ):
         live.backup(target)
         target.execute("PRAGMA journal_mode = DELETE")
-        busy = {row[0] for row in target.execute(f"SELECT id FROM runs WHERE state IN {ACTIVE_STATES[1:]}")}
-        with transaction(target):
-            target.execute(
+
+
+def _lose_active(copy: Path) -> tuple[int, set[str]]:
+    """Runs under way are lost in the copy. Returns how many runs there are and who was at work."""
+    with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as db:
+        busy = {row[0] for row in db.execute(f"SELECT id FROM runs WHERE state IN {ACTIVE_STATES[1:]}")}
+        with transaction(db):
+            db.execute(
                 "UPDATE runs SET state = 'lost', ended_at = ?, pid = NULL, pid_start = NULL, boot_id = NULL,"
                 " reason_code = 'lost', reason_message = 'The store was copied while this run was going. Resume or retry it.'"
                 f" WHERE state IN {ACTIVE_STATES[1:]}",
                 (time.time(),),
             )
-        return target.execute("SELECT COUNT(*) FROM runs").fetchone()[0], busy
-
-
-def _files(folder: Path, busy: set[str]) -> Iterator[tuple[str, Path]]:
-    for name in FILES:
-        if (folder / name).is_file():
-            yield name, folder / name
-    for name in FOLDERS:
-        for place, below, files in os.walk(folder / name):
-            below[:] = sorted(one for one in below if not (Path(place) == folder / "runs" and one in busy))
-            for one in sorted(files):
-                path = Path(place) / one
-                if not path.is_symlink():
-                    yield path.relative_to(folder).as_posix(), path
+        return db.execute("SELECT COUNT(*) FROM runs").fetchone()[0], busy
 
 
 def _content(path: Path) -> io.BufferedReader | None:
@@ -188,8 +180,13 @@ def _content(path: Path) -> io.BufferedReader | None:
         return None
 
 
-def _size(content: io.BufferedReader) -> int:
-    return os.fstat(content.fileno()).st_size
+def _digest(content: IO[bytes], size: int) -> str:
+    """Of as much as goes into the file: whatever is appended meanwhile does not."""
+    said, left = hashlib.sha256(), size
+    while left and (block := content.read(min(left, 1 << 20))):
+        said.update(block)
+        left -= len(block)
+    return said.hexdigest()
 
 
 @contextlib.contextmanager
@@ -210,11 +207,14 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 def _unpack(archive: tarfile.TarFile, folder: Path, path: Path) -> Snapshot:
     """Plain files in the places that a store has, and nowhere else; every one as the manifest knows it."""
     digests: dict[str, str] = {}
+    newest: dict[Path, float] = {}
     for member in archive:
         if member.name == MANIFEST:
             manifest = _manifest(archive, member, path)
             if manifest["sha256"] != digests:
                 raise _no_snapshot(path, "its files are not those of its manifest")
+            for place, then in newest.items():
+                os.utime(place, (then, then))
             return _about(manifest)
         target = folder / _place(member, path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -224,14 +224,17 @@ def _unpack(archive: tarfile.TarFile, folder: Path, path: Path) -> Snapshot:
             shutil.copyfileobj(source, file)
             file.seek(0)
             digests[member.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        # Old files go by their time, and a folder's is that of the newest in it.
+        then = min(max(float(member.mtime), 0.0), time.time())
+        os.utime(target, (then, then))
+        newest[target.parent] = max(then, newest.get(target.parent, 0.0))
     raise _no_snapshot(path, "it ends before its manifest")
 
 
 def _place(member: tarfile.TarInfo, path: Path) -> PurePosixPath:
     name = PurePosixPath(member.name)
-    known = (len(name.parts) == 1 and name.parts[0] in (DATABASE, *FILES)) or name.parts[:1] in {
-        (f,) for f in FOLDERS
-    }
+    first = name.parts[0] if name.parts else ""
+    known = first in FOLDERS if len(name.parts) > 1 else first in (*DATABASES, *FILES)
     if not member.isfile() or not known or ".." in name.parts or "\\" in member.name or "\0" in member.name:
         raise _no_snapshot(path, f"{member.name!r:.80} does not belong into a store")
     return name
@@ -257,9 +260,13 @@ def _about(manifest: dict[str, Any]) -> Snapshot:
 
 
 def _check_database(file: Path, path: Path) -> None:
+    """Whole, and with a write-ahead log again: nobody else has it open yet."""
+    if file.name != DATABASE and not file.exists():
+        return  # only the store's own is in every snapshot
     with contextlib.closing(sqlite3.connect(file)) as db:
         try:
             answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.DatabaseError as error:
             answer = str(error)
     if answer != "ok":

@@ -40,7 +40,7 @@ METHOD = Method(
     family="added",
     options=AdapterOptions,
     apply=apply,
-    learning_rate=5e-3,
+    learning_rate=1.6e-3,
     card=__doc__,
     paper="https://arxiv.org/abs/1902.00751",
 )

@@ -28,7 +28,7 @@ METHOD = Method(
     family="added",
     options=BottleneckOptions,
     apply=apply,
-    learning_rate=5e-3,
+    learning_rate=1.6e-2,
     card=__doc__,
     paper="https://arxiv.org/abs/2005.00247",
 )

@@ -44,6 +44,7 @@ METHOD = Method(
     options=BitfitOptions,
     apply=apply,
     learning_rate=5e-3,
+    rate_by_width=False,
     card=__doc__,
     paper="https://arxiv.org/abs/2106.10199",
 )

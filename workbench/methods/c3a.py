@@ -64,6 +64,7 @@ METHOD = Method(
     options=C3aOptions,
     apply=apply,
     learning_rate=2e-2,
+    rate_by_width=False,
     card=__doc__,
     paper="https://arxiv.org/abs/2407.19342",
     mergeable=True,

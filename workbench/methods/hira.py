@@ -54,7 +54,7 @@ METHOD = Method(
     family="low_rank",
     options=HiraOptions,
     apply=apply,
-    learning_rate=5e-3,
+    learning_rate=1.6e-2,
     card=__doc__,
     paper="https://openreview.net/pdf?id=TwJrTz9cRS",
     mergeable=True,

@@ -38,7 +38,7 @@ METHOD = Method(
     family="experts",
     options=MoeRouterOptions,
     apply=apply,
-    learning_rate=2e-3,
+    learning_rate=6.3e-3,
     card=__doc__,
     paper="https://arxiv.org/abs/2101.03961",
 )

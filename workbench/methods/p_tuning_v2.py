@@ -44,6 +44,7 @@ METHOD = Method(
     options=PTuningV2Options,
     apply=apply,
     learning_rate=1e-2,
+    rate_by_width=False,
     card=__doc__,
     paper="https://arxiv.org/abs/2110.07602",
     tasks=("classification",),

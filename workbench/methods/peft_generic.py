@@ -97,6 +97,7 @@ def method_of(tuner: Tuner) -> Method:
         options=options_of(tuner, own_targets=said.own_targets),
         apply=apply,
         learning_rate=said.learning_rate or (1e-2 if tuner.prompt else 2e-3),
+        rate_by_width=said.rate_by_width and not tuner.prompt,
         card=_card(tuner, said),
         paper=said.paper or tuner.paper or f"https://huggingface.co/docs/peft/package_reference/{name}",
         peft_type=tuner.peft_type,

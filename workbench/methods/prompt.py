@@ -64,6 +64,7 @@ METHOD = Method(
     options=PromptOptions,
     apply=apply,
     learning_rate=3e-3,
+    rate_by_width=False,
     card=__doc__,
     paper="https://arxiv.org/abs/2104.08691",
     peft_type="PROMPT_TUNING",

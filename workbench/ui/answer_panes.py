@@ -20,9 +20,9 @@ def text_body(answer: Answer, base: str | None, *, differences: bool) -> Markup:
     text = str(answer["text"])
     notes: list[str | Markup] = []
     if answer.get("writing"):
-        return Markup('<p class="wb-answer">{}<span class="wb-caret" aria-hidden="true"></span></p>').format(
-            text
-        )
+        return Markup(
+            '<p class="wb-answer" translate="no">{}<span class="wb-caret" aria-hidden="true"></span></p>'
+        ).format(text)
     if not text.strip():
         body = Markup('<p class="wb-two wb-small">An empty answer: it ended at once.</p>')
     elif base is None or not differences or answer.get("stopped"):
@@ -34,7 +34,7 @@ def text_body(answer: Answer, base: str | None, *, differences: bool) -> Markup:
         body = _paragraph(text)
         notes.append(f"Another text altogether: {common * 100:.0f} % of its words in common with the base.")
     else:
-        body = Markup('<p class="wb-answer">{}</p>').format(marked(base, text))
+        body = Markup('<p class="wb-answer" translate="no">{}</p>').format(marked(base, text))
     if answer.get("stopped"):
         notes.append("Stopped by you: this is as far as it came.")
     elif answer.get("ended") is False:
@@ -81,7 +81,9 @@ def _batch_words(answer: Answer) -> str:
 def said_before(turns: Sequence[Mapping[str, str]]) -> Markup:
     """A chat up to here."""
     lines = Markup("").join(
-        Markup('<div class="wb-turn wb-turn-{}"><span class="wb-note">{}</span><p>{}</p></div>').format(
+        Markup(
+            '<div class="wb-turn wb-turn-{}"><span class="wb-note">{}</span><p translate="no">{}</p></div>'
+        ).format(
             turn["role"], {"user": "You", "assistant": "It"}.get(turn["role"], turn["role"]), turn["content"]
         )
         for turn in turns
@@ -94,7 +96,7 @@ def given_pane(right: Sequence[str]) -> Markup:
     first, *others = right
     more = Markup("")
     if others:
-        items = Markup("").join(Markup("<li>{}</li>").format(text) for text in others)
+        items = Markup("").join(Markup('<li translate="no">{}</li>').format(text) for text in others)
         words = f"{len(others)} more that would be right"
         more = Markup('<details class="wb-more"><summary>{}</summary><ul>{}</ul></details>').format(
             words, items
@@ -119,4 +121,4 @@ def same_texts(texts: Sequence[str]) -> Markup:
 
 
 def _paragraph(text: str) -> Markup:
-    return Markup('<p class="wb-answer">{}</p>').format(text)
+    return Markup('<p class="wb-answer" translate="no">{}</p>').format(text)

@@ -38,7 +38,13 @@ def look_at_data(
         lambda: _call("look_at_data", str(store.folder), arguments, upload, model, max_length, uploads),
         anew=anew,
         worth=lambda look: look["spec"] is not None,
+        holds=lambda look: _is_kept(store, look),
     )
+
+
+def _is_kept(store: Store, look: Mapping[str, Any]) -> bool:
+    """Whether the prepared rows still lie in the store: a clean-up takes those that no run uses."""
+    return store.data_folder(look["spec"]["fingerprint"]).is_dir()
 
 
 def uploads_of(store: Store, data: Mapping[str, Any], owner: str | None) -> dict[str, str]:
@@ -72,7 +78,8 @@ def is_data_known(
         key, _, _ = _data_question(store, data, model, max_length, owner)
     except ValueError:
         return False
-    return is_known(key)
+    look = known(key)
+    return look is not None and _is_kept(store, look)
 
 
 def _data_question(

@@ -70,7 +70,8 @@ def card_grid(
     classes = arguments.pop("elem_classes", [])
     return gr.HTML(
         list(ticked),
-        html_template="${cards}",
+        # Gradio may draw the component before it has its properties.
+        html_template="${typeof cards === 'undefined' ? '' : cards}",
         js_on_load=page_file("cards.js").read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_classes=["wb-html", *([classes] if isinstance(classes, str) else classes)],

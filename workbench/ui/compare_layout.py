@@ -18,6 +18,7 @@ from workbench.ui import (
     predicted_plot,
     profile_plot,
     published_card,
+    share_card,
     shown,
     study_view,
 )
@@ -37,8 +38,8 @@ ACROSS = (
 )
 
 
-def draw() -> dict[str, Any]:
-    """All parts by name, drawn inside the current tab."""
+def draw(sharing: bool = False) -> dict[str, Any]:
+    """All parts by name, drawn inside the current tab; those for sharing where there is any."""
     p: dict[str, Any] = {name: gr.State(value) for name, value in _STATES.items()}
     with gr.Row(elem_classes="wb-tab-head"):
         p["head"] = html_block(str(page_title("Compare")), elem_classes="wb-head-line")
@@ -48,6 +49,8 @@ def draw() -> dict[str, Any]:
             p["csv"] = gr.DownloadButton("CSV", size="sm")
             p["json"] = gr.DownloadButton("JSON", size="sm")
             p["markdown"] = gr.DownloadButton("Markdown", size="sm")
+            if sharing:
+                share_card.draw_button(p)
             p["report"] = gr.DownloadButton("Report", size="sm", variant="primary")
     with gr.Column(visible=False, elem_classes="wb-card wb-code") as p["code_box"]:
         with gr.Row(elem_classes="wb-card-head"):
@@ -55,6 +58,8 @@ def draw() -> dict[str, Any]:
             p["preset"] = gr.DownloadButton("Preset", size="sm")
         p["code_commands"] = gr.Code("", language="shell", label="Commands", interactive=False)
         p["code_preset"] = gr.Code("", language="yaml", label="Preset", interactive=False)
+    if sharing:
+        share_card.draw(p)
     p["empty"] = html_block(
         str(empty_state(shown.NO_RUNS, button("Go to Methods", "methods", kind="primary", small=False)))
     )

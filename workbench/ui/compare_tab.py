@@ -25,6 +25,7 @@ from workbench.ui import (
     predicted_plot,
     profile_plot,
     published_card,
+    share_card,
     shown,
     study_view,
 )
@@ -52,13 +53,13 @@ _PARTS = (
 # Cards that draw themselves whenever the tab was drawn.
 _CARDS = (
     *(advice_card, claims_card, profile_plot, predicted_plot, diff_card, published_card, downloads),
-    *(example_explorer, inside_panel, export_panel, study_view),
+    *(example_explorer, inside_panel, export_panel, study_view, share_card),
 )
 
 
 def build(context: PageContext) -> Tab:
     """Draw the tab; everything in it comes from `refresh_compare`."""
-    p = draw()
+    p = draw(share_card.is_offered(context))
     handlers = _Handlers(context, p)
     tab = Tab(handlers.refresh_compare, handlers.inputs, [p[name] for name in _PARTS], parts=p)
     _wire(context, p, handlers, tab)

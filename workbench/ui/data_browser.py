@@ -132,7 +132,9 @@ def _facts(card: BundledCard) -> list[tuple[str, str | Markup]]:
     sizes = ", ".join(f"{parts.format_count(count)} {part}" for part, count in card.rows.items())
     facts: list[tuple[str, str | Markup]] = [("Rows", sizes)]
     if card.labels:
-        facts.append(("Labels", ", ".join(card.labels) if len(card.labels) <= 6 else str(len(card.labels))))
+        facts.append(
+            ("Labels", _verbatim(", ".join(card.labels)) if len(card.labels) <= 6 else str(len(card.labels)))
+        )
     each = card.more.get("rows_per_label")
     if isinstance(each, Mapping) and each.get("train"):
         facts.append(
@@ -146,6 +148,11 @@ def _facts(card: BundledCard) -> list[tuple[str, str | Markup]]:
     ]
     facts.append(("Licence", str(card.more.get("license", ""))))
     return [(name, value) for name, value in facts if value]
+
+
+def _verbatim(words: str) -> Markup:
+    """Names given by people stay as they are in every language."""
+    return Markup('<span translate="no">{}</span>').format(words)
 
 
 def _score(value: Any) -> str:
@@ -178,7 +185,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> Markup:
         for row in rows
     )
     return Markup(
-        '<div class="wb-sheet-scroll" tabindex="0"><table class="wb-few-rows"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+        '<div class="wb-sheet-scroll" tabindex="0"><table class="wb-few-rows" translate="no"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
     ).format(head, body)
 
 

@@ -52,8 +52,12 @@ def draw_form(at: dict[str, Any]) -> None:
             at["format"] = gr.Dropdown(
                 [], label="Format", info="How a row holds question and answer.", visible=False
             )
-            at["text"] = gr.Dropdown([], label="Text column", info="What the model reads.")
-            at["label"] = gr.Dropdown([], label="Label column", info="What it shall answer.")
+            at["text"] = gr.Dropdown(
+                [], label="Text column", info="What the model reads.", elem_classes="wb-verbatim"
+            )
+            at["label"] = gr.Dropdown(
+                [], label="Label column", info="What it shall answer.", elem_classes="wb-verbatim"
+            )
             at["encoding"] = gr.Dropdown(
                 list(ENCODINGS),
                 value="",
@@ -62,7 +66,9 @@ def draw_form(at: dict[str, Any]) -> None:
             )
         with gr.Row(elem_classes="wb-fields", visible=False) as at["roles"]:
             for role in ROLES:
-                at[f"role_{role}"] = gr.Dropdown([], label=role_title(role), info=_ROLE_WORDS[role])
+                at[f"role_{role}"] = gr.Dropdown(
+                    [], label=role_title(role), info=_ROLE_WORDS[role], elem_classes="wb-verbatim"
+                )
         with gr.Row(elem_classes="wb-fields"):
             at["validation_share"] = gr.Number(
                 DataSpec.validation_share,

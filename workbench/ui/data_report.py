@@ -176,7 +176,10 @@ def first_rows(
     titles = [*head, report["text"] or "text", report["label"] or "label", unit, "split"]
     heads = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(
-            Markup(' class="wb-num"') if title in (unit, report["place"]) else "", title
+            Markup(' class="wb-num"')
+            if title in (unit, report["place"])
+            else Markup(' translate="no"') * (title in (report["text"], report["label"])),
+            title,
         )
         for title in titles
     )
@@ -189,7 +192,7 @@ def first_rows(
 def _row(row: Mapping[str, Any], unit: str, numbered: bool) -> Markup:
     length = row.get("length")
     return Markup(
-        '<tr>{}<td class="wb-narrow-3 wb-row-text">{}</td><td data-label="label">{}</td>'
+        '<tr>{}<td class="wb-narrow-3 wb-row-text" translate="no">{}</td><td data-label="label"><span translate="no">{}</span></td>'
         '<td class="wb-num" data-label="{}">{}</td><td class="wb-muted" data-label="split">{}</td></tr>'
     ).format(
         Markup('<td class="wb-num wb-muted wb-narrow-0">{}</td>').format(parts.format_count(row.get("line")))
@@ -216,7 +219,7 @@ def _columns_line(report: Mapping[str, Any]) -> Markup:
     if record_report.is_records(report):
         return Markup("as the model will read them, before the template is put around them")
     return Markup(
-        'text from column <span class="wb-mono">{}</span>, label from column <span class="wb-mono">{}</span>'
+        'text from column <span class="wb-mono" translate="no">{}</span>, label from column <span class="wb-mono" translate="no">{}</span>'
     ).format(report["text"], report["label"])
 
 

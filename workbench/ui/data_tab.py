@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ def build(context: PageContext) -> Tab:
     def show_data(plan: Plan, request: gr.Request) -> Iterator[Updates]:
         yield from _shown(context, at, current_plan(plan, request), request, keep=True)
 
+    if "removed" in at:  # everything of the visitor's: nothing of it stays on show
+        at["removed"].change(say_errors(show_data), [context.plan], _outputs(context, at), **QUIET)
     return Tab(say_errors(show_data), [context.plan], _outputs(context, at), parts=at)
 
 
@@ -95,10 +97,11 @@ def _wire_data(context: PageContext, at: dict[str, Any]) -> None:
             yield data_browser.open_card(at["set"], event.key)
             return
         yield sheet.closed(at["set"])
-        if (
-            event.action == sheet.CLOSE
-            or (current_plan(plan, request)["data"] or {}).get("source") == event.key
-        ):
+        if event.action == sheet.CLOSE:
+            return
+        now = current_plan(plan, request)
+        if (now["data"] or {}).get("source") == event.key:
+            yield from _shown(context, at, now, request, keep=True)
             return
         task = data_sources.bundled_task(event.key)
         chosen = {"task": task, "data": {"source": event.key}}
@@ -224,7 +227,29 @@ def _shown(
     why: str = "",
 ) -> Iterator[Updates]:
     """The whole tab for this plan: first what is being done, then what was found. `keep` leaves the plan untouched
-    unless its data turn out to be others than it says; `why` says how its task was chosen."""
+    unless its data turn out to be others than it says; `why` says how its task was chosen.
+
+    Until what was sent last is the newest: between reading the plan and sending it another event may have changed it and sent
+    its own first; the older sending would then stand on the page."""
+    while True:
+        drawn = yield from _shown_once(context, at, plan, request, keep=keep, anew=anew, why=why)
+        newest = current_plan(drawn, request)
+        if all(newest[part] == drawn[part] for part in ("data", "task", "model")):
+            return
+        plan, anew, why = newest, False, ""
+
+
+def _shown_once(
+    context: PageContext,
+    at: dict[str, Any],
+    plan: Plan,
+    request: gr.Request,
+    *,
+    keep: bool,
+    anew: bool,
+    why: str,
+) -> Generator[Updates, None, Plan]:
+    """Returns the plan as it was drawn."""
     data, owner = plan["data"], owner_of(request)
     chosen = (data or {}).get("source")
     start: Updates = {at["bundled"]: data_sources.bundled_cards(plan), at["find_set"]: ""}
@@ -233,7 +258,7 @@ def _shown(
         start |= fill_form.cleared(at)
     if data is None:
         yield start | _empty(at)
-        return
+        return plan
     if keep:
         start |= data_sources.panels(at, data_sources.source_kind(chosen)) | {
             at["kind"]: data_sources.source_kind(chosen)
@@ -249,7 +274,7 @@ def _shown(
         look = asking.look_at_data(context.store, asked, plan["model"], max_length, owner, anew=anew)
     except Exception as error:
         yield _empty(at) | {at["report"]: str(data_report.refused(sentence_of(error)))}
-        return
+        return plan
     report, spec = look["report"], look["spec"]
     facts: dict[str, Any] = {"title": title, "fingerprint": None, "labels": None, "rows": None}
     if spec is not None:
@@ -260,16 +285,25 @@ def _shown(
         }
         if (report["format"] or {}).get("name") in RATED:
             facts["rated_singly"] = True
-    new = _with_data(plan, request, {**data, **facts})
+    new = _with_facts(plan, request, facts)
+    if (new["task"], (new["data"] or {}).get("source")) != (plan["task"], data["source"]):
+        return plan  # chosen otherwise meanwhile
     yield {
         **({} if keep and new == plan else {context.plan: new}),
         **_found(at, new, report, {**look, "model": plan["model"]}),
         **data_tools.updates(at, context, new, look, owner),
     }
+    return new
 
 
-def _with_data(plan: Any, request: gr.Request, data: dict[str, Any]) -> Plan:
-    return change_plan(plan, request, lambda newest: {**newest, "data": data})
+def _with_facts(plan: Plan, request: gr.Request, facts: dict[str, Any]) -> Plan:
+    """The newest plan, with what was found of the data if it is still the data that were looked at."""
+
+    def add(newest: Plan) -> Plan:
+        same = (newest["task"], newest["data"]) == (plan["task"], plan["data"])
+        return {**newest, "data": {**newest["data"], **facts}} if same else newest
+
+    return change_plan(plan, request, add)
 
 
 def _found(at: dict[str, Any], plan: Plan, report: dict[str, Any], look: dict[str, Any]) -> Updates:

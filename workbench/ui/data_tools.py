@@ -102,7 +102,7 @@ def _draw_mix(at: dict[str, Any]) -> None:
         at["mix_list"] = html_block("")
         with gr.Row(elem_classes="wb-fields wb-tool-line"):
             at["mix_source"] = gr.Dropdown(
-                [], label="Data set", allow_custom_value=True,
+                [], label="Data set", allow_custom_value=True, elem_classes="wb-verbatim",
                 info="A bundled set, a file uploaded before, a path, or a Hub data set.",
             )  # fmt: skip
             at["mix_amount"] = gr.Dropdown(

@@ -90,7 +90,7 @@ def _table(found: Diff, first: str, second: str) -> Markup:
             body += Markup('<tr><th colspan="3" scope="rowgroup" class="wb-diff-group">{}</th></tr>').format(
                 group
             )
-        body += Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>').format(
+        body += Markup('<tr><th scope="row" translate="no">{}</th><td>{}</td><td>{}</td></tr>').format(
             # Long names may break after an underscore, before they break anywhere.
             Markup("_<wbr>").join(one.name.split("_")),
             _value(one.name, one.first),

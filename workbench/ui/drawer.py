@@ -8,12 +8,13 @@ from typing import Any
 import gradio as gr
 
 from workbench import registry
+from workbench.store import Store
 from workbench.ui import form
 from workbench.ui.context import QUIET, PageContext, say_errors
 from workbench.ui.controls import html_block, segmented
 from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.method_counts import Updates, counted, plan_outputs
-from workbench.ui.plan import Plan, add_again, change_options, entry_of, method_of, remove_again
+from workbench.ui.plan import Plan, add_again, change_options, entry_of, method_of, remove_again, usual_rate
 
 
 def draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
@@ -36,11 +37,12 @@ def draw_drawer(context: PageContext, at: dict[str, Any]) -> None:
         at["command"] = html_block("")
 
 
-def form_of(plan: Plan, key: str) -> dict[str, Any]:
-    """The form of one choice."""
+def form_of(plan: Plan, key: str, store: Store | None = None) -> dict[str, Any]:
+    """The form of one choice; `store` has the model that an earlier run is based on."""
     chosen = entry_of(plan, key)
-    method = registry.method(chosen["method"])
-    return form.redraw(form.method_form(key, method, chosen["options"], chosen["learning_rate"]))
+    method, rate = registry.method(chosen["method"]), chosen["learning_rate"]
+    rate = usual_rate(plan, method, store) if rate is None else rate
+    return form.redraw(form.method_form(key, method, chosen["options"], rate))
 
 
 def with_option(plan: Plan, key: str, name: str, given: Any) -> Plan:
@@ -65,7 +67,7 @@ def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
     @say_errors
     def open_method(plan: Plan, words: str, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         plan = current_plan(plan, request)
-        yield {at["opened"]: event.key, at["form"]: form_of(plan, event.key)}
+        yield {at["opened"]: event.key, at["form"]: form_of(plan, event.key, context.store)}
         yield from counted(context, at, plan, event.key, words, request, ticks=False)
 
     @say_errors
@@ -78,14 +80,14 @@ def wire_drawer(context: PageContext, at: dict[str, Any]) -> None:
             return new
 
         new = change_plan(plan, request, add)
-        yield {context.plan: new, at["opened"]: key, at["form"]: form_of(new, key)}
+        yield {context.plan: new, at["opened"]: key, at["form"]: form_of(new, key, context.store)}
         yield from counted(context, at, new, key, words, request)
 
     @say_errors
     def take_method_out(plan: Plan, opened: str, words: str, request: gr.Request) -> Iterator[Updates]:
         first = method_of(opened)
         new = change_plan(plan, request, lambda p: remove_again(p, opened) if opened != first else p)
-        yield {context.plan: new, at["opened"]: first, at["form"]: form_of(new, first)}
+        yield {context.plan: new, at["opened"]: first, at["form"]: form_of(new, first, context.store)}
         yield from counted(context, at, new, first, words, request)
 
     def show_panel(name: str) -> Updates:

@@ -217,7 +217,7 @@ def _text_row(row: Example, voices: Sequence[Voice], score: str) -> Markup:
     aside = f"{in_words(min(scores), score)} to {in_words(max(scores), score)}" if len(scores) > 1 else ""
     others = Markup("")
     if len(row.right) > 1:
-        items = Markup("").join(Markup("<li>{}</li>").format(text) for text in row.right[1:])
+        items = Markup("").join(Markup('<li translate="no">{}</li>').format(text) for text in row.right[1:])
         others = Markup(
             '<details class="wb-more"><summary>{} more right answers</summary><ul>{}</ul></details>'
         ).format(len(row.right) - 1, items)
@@ -225,22 +225,22 @@ def _text_row(row: Example, voices: Sequence[Voice], score: str) -> Markup:
         _text_pane(voice, row.said[voice.key], row.right, score) for voice in voices if voice.key in row.said
     )
     return Markup(
-        '<article class="wb-example">{}<div class="wb-ex-asked"><div><h4>Prompt</h4><p class="wb-answer">{}</p></div>'
-        '<div><h4>Right answer</h4><p class="wb-answer">{}</p>{}</div></div><div class="wb-ex-said">{}</div></article>'
+        '<article class="wb-example">{}<div class="wb-ex-asked"><div><h4>Prompt</h4><p class="wb-answer" translate="no">{}</p></div>'
+        '<div><h4>Right answer</h4><p class="wb-answer" translate="no">{}</p>{}</div></div><div class="wb-ex-said">{}</div></article>'
     ).format(_head(row, aside, row.kind), row.prompt, row.right[0], others, panes)
 
 
 def _text_pane(voice: Voice, said: Said, right: Sequence[str], score: str) -> Markup:
     nearest = max(right, key=lambda text: shared(text, said.text))
     if not said.text.strip():
-        body = Markup('<span class="wb-two">An empty answer.</span>')
+        body = Markup('<span class="wb-two" translate="yes">An empty answer.</span>')
     elif shared(nearest, said.text) < LEAST_SHARED:
         body = Markup("{}").format(said.text)
     else:
         body = marked(nearest, said.text, removed=False)
     return Markup(
         '<div class="wb-ex-pane"><div class="wb-row wb-ex-who">{}<span class="wb-cut wb-strong" title="{}">{}</span>'
-        '<span class="wb-space"></span><span class="wb-ex-score">{}{}</span></div><p class="wb-answer">{}</p></div>'
+        '<span class="wb-space"></span><span class="wb-ex-score">{}{}</span></div><p class="wb-answer" translate="no">{}</p></div>'
     ).format(
         marker(voice.family, 11),
         voice.label,
@@ -259,7 +259,7 @@ def _label_row(row: Example, voices: Sequence[Voice], score: str) -> Markup:
             groups.setdefault(row.said[voice.key].text, []).append(voice)
     gold = row.right[0]
     lines = Markup("").join(
-        Markup('<div class="wb-ex-group"><span class="wb-ex-label {}">{}<b>{}</b><span class="wb-hidden"> ({})</span></span>'
+        Markup('<div class="wb-ex-group"><span class="wb-ex-label {}">{}<b translate="no">{}</b><span class="wb-hidden"> ({})</span></span>'
                "<span>{}</span></div>").format(
             "wb-ex-right" if label == gold else "wb-ex-wrong",
             icon("ok" if label == gold else "fail", 13),
@@ -271,8 +271,13 @@ def _label_row(row: Example, voices: Sequence[Voice], score: str) -> Markup:
     )  # fmt: skip
     aside = f"{len(groups.get(gold, ())):,} of {len(row.said):,} right"
     return Markup(
-        '<article class="wb-example">{}<p class="wb-answer">{}</p><p class="wb-note">Its label: <b>{}</b></p>{}</article>'
-    ).format(_head(row, aside, ""), row.prompt or "The text of this row is gone.", gold, lines)
+        '<article class="wb-example">{}<p class="wb-answer" translate="no">{}</p><p class="wb-note">Its label: <b translate="no">{}</b></p>{}</article>'
+    ).format(
+        _head(row, aside, ""),
+        row.prompt or Markup('<span translate="yes">The text of this row is gone.</span>'),
+        gold,
+        lines,
+    )
 
 
 def _voice_words(voice: Voice) -> str:

@@ -37,10 +37,14 @@ def _block(found: Mapping[str, Any], name: str, run: Run | None) -> Markup:
     if found["reason"]:
         body = Markup('<p class="wb-small wb-two">{}</p>').format(found["reason"])
     else:
-        body = Markup('<p class="wb-tokens">{}</p><p class="wb-note">{}</p>').format(
+        body = Markup('<p class="wb-tokens" translate="no">{}</p><p class="wb-note">{}</p>').format(
             tokens_html(found["tokens"]), strongest(found["tokens"])
         )
-    said = Markup('<span class="wb-said-small">{}</span>').format(found["label"]) if found["label"] else ""
+    said = (
+        Markup('<span class="wb-said-small" translate="no">{}</span>').format(found["label"])
+        if found["label"]
+        else ""
+    )
     return Markup(
         '<article class="wb-explain-run {}"><div class="wb-row">{}<h4>{}</h4><span class="wb-space"></span>{}</div>{}</article>'
     ).format(find_family(family).css_class, marker(family, 12), name, said, body)

@@ -54,7 +54,7 @@ def pair_html(pair: Pair, *, last: Markup = NOTHING, note: str = "") -> Markup:
     """The prompt, both answers, and the four things that may be said of them."""
     return Markup(
         '<div class="wb-feedback-pair">{}{}<div class="wb-feedback-prompt"><span class="wb-note">Prompt</span>'
-        '<p class="wb-answer">{}</p></div><div class="wb-feedback-two">{}{}</div><div class="wb-row wb-feedback-else">{}{}</div></div>'
+        '<p class="wb-answer" translate="no">{}</p></div><div class="wb-feedback-two">{}{}</div><div class="wb-row wb-feedback-else">{}{}</div></div>'
     ).format(
         last,
         Markup('<p class="wb-note" role="status">{}</p>').format(note) if note else "",
@@ -68,7 +68,7 @@ def pair_html(pair: Pair, *, last: Markup = NOTHING, note: str = "") -> Markup:
 
 def _side(letter: str, said: Said, verdict: str) -> Markup:
     return Markup(
-        '<article class="wb-feedback-side" aria-label="Answer {0}"><h4>{0}</h4><p class="wb-answer">{1}</p>{2}</article>'
+        '<article class="wb-feedback-side" aria-label="Answer {0}"><h4>{0}</h4><p class="wb-answer" translate="no">{1}</p>{2}</article>'
     ).format(letter, said.text, button(f"{letter} is better", verdict, small=False))
 
 

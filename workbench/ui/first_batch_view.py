@@ -152,9 +152,11 @@ def _row(number: int, row: Mapping[str, Any], longest: int) -> Markup:
     empty = longest - len(tokens)
     label = Markup("")
     if row["label"] is not None:
-        label = Markup('<div class="wb-batch-label">to be answered: <b>{}</b></div>').format(row["label"])
+        label = Markup('<div class="wb-batch-label">to be answered: <b translate="no">{}</b></div>').format(
+            row["label"]
+        )
     return Markup(
-        '<section class="wb-batch-row"><div class="wb-note">Row {}, {}{}</div><p class="wb-tokens">{}{}</p>{}</section>'
+        '<section class="wb-batch-row"><div class="wb-note">Row {}, {}{}</div><p class="wb-tokens" translate="no">{}{}</p>{}</section>'
     ).format(
         number,
         ", ".join(said),
@@ -175,7 +177,9 @@ def _run(tokens: Sequence[Mapping[str, Any]], learnt: bool) -> Markup:
         )
         for token in tokens
     )
-    spoken = Markup('<span class="wb-hidden">{}: </span>').format("learnt" if learnt else "read")
+    spoken = Markup('<span class="wb-hidden" translate="yes">{}: </span>').format(
+        "learnt" if learnt else "read"
+    )
     return Markup("<{0}>{1}{2}</{0}>").format(Markup("ins" if learnt else "span"), spoken, texts)
 
 
@@ -189,4 +193,6 @@ def _visible(text: str) -> Markup:
 
 
 def _padding(count: int) -> Markup:
-    return Markup('<span class="wb-token wb-padding">{} of padding</span>').format(_counted(count, "token"))
+    return Markup('<span class="wb-token wb-padding" translate="yes">{} of padding</span>').format(
+        _counted(count, "token")
+    )

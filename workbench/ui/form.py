@@ -56,9 +56,8 @@ def redraw_layers(names: Sequence[str]) -> dict[str, Any]:
     return gr.update(layers=list(names))
 
 
-def method_form(key: str, method: Method, options: Mapping[str, Any], rate: float | None) -> Markup:
+def method_form(key: str, method: Method, options: Mapping[str, Any], rate: float) -> Markup:
     """Every option of a choice, its learning rate before the rare ones."""
-    rate = method.learning_rate if rate is None else rate
     return form_html(key, method.options, options, between=(RATE, rate))
 
 
@@ -246,7 +245,7 @@ def _list(fact: OptionFact, value: Any, name: Markup) -> Markup:
         more = Markup(
             '<input type="text" {} maxlength="200" placeholder="another name" aria-label="{}: another name">'
         ).format(name, fact.name)
-    return Markup('<div class="wb-name-chips">{}</div>{}').format(chips, more)
+    return Markup('<div class="wb-name-chips" translate="no">{}</div>{}').format(chips, more)
 
 
 def _text(fact: OptionFact, value: Any, name: Markup) -> Markup:

@@ -13,10 +13,13 @@ from workbench.sources import embedded
 from workbench.spec import Budget, Setting
 from workbench.store import Store
 from workbench.ui import parts
+from workbench.ui.language import switch
 from workbench.ui.plan import Plan, budget_of
 
 
-def header_html(store: Store, plan: Plan, setting_id: str | None, tab: str, owner: str | None) -> str:
+def header_html(
+    store: Store, plan: Plan, setting_id: str | None, tab: str, owner: str | None, language: str = "en"
+) -> str:
     """Data and Methods speak of the plan, the other tabs of the setting on show."""
     runs = store.runs(setting_id=setting_id, owner=owner) if setting_id else []
     shows_runs = bool(runs) and tab in ("train", "inference", "compare")
@@ -27,6 +30,7 @@ def header_html(store: Store, plan: Plan, setting_id: str | None, tab: str, owne
             machine_line(),
             setting_id=(setting_id or "")[:6] if shows_runs else "",
             tab_counts=tab_counts(plan, runs),
+            aside=switch(language),
         )
     )
 

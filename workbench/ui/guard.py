@@ -21,17 +21,18 @@ from workbench.hosted.limits import MEGABYTE
 from workbench.hosted.owners import Keys, is_fresh, new_owner, sign
 from workbench.ui.belongings import Belongings, paths_in, shown_paths
 from workbench.ui.owner import COOKIE, STATE, STRANGER, cookie_owner
+from workbench.ui.shared_page import ADDRESS
 
 YEAR = 365 * 24 * 3600
 MOST_JSON = 4 * MEGABYTE
 API = "/gradio_api/"
 # What the page's own script asks for. Proxies, direct calls, recordings, monitoring and the like stay shut.
 _OPEN = re.compile(
-    r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|health|status|login|logout)/?"
-    r"|/(login|static|assets|svelte)/.*"
+    r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|health|status|login|logout|language/[a-z]{2}\.json)/?"
+    r"|/(login|static|assets|svelte)/.*|/projector(/pane)?"
     r"|/gradio_api/(queue/(join|data|status)|upload|upload_progress|cancel|reset|info|app_id|startup-events|user"
     r"|theme\.css|login_check|dev/reload)/?"
-    r"|/gradio_api/heartbeat/[^/]+|/gradio_api/file=.+",
+    rf"|/gradio_api/heartbeat/[^/]+|/gradio_api/file=.+|{ADDRESS}",
     re.DOTALL,
 )
 _WITH_SESSION = ("/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset")

@@ -117,7 +117,7 @@ def tokens_html(document: Document) -> Markup:
 
 
 def _word(one: Mapping[str, Any]) -> Markup:
-    return Markup('<span class="wb-word"><b>{}</b>{:.2f}</span>').format(
+    return Markup('<span class="wb-word" translate="no"><b>{}</b>{:.2f}</span>').format(
         one["token"].strip() or repr(one["token"]), one["cosine"]
     )
 

@@ -12,11 +12,11 @@ import gradio as gr
 
 from workbench import learners, lessons, replay, workshop
 from workbench.learners import Progress
-from workbench.lessons import LANGUAGES
 from workbench.result import ACTIVE_STATES
 from workbench.store import Store
 from workbench.ui import learn_runs, lesson_list, lesson_paper, lesson_view, replay_player
 from workbench.ui.context import QUIET, PageContext, Tab, owner_of, say_errors
+from workbench.ui.language import asked_language
 from workbench.ui.owner import STRANGER
 from workbench.ui.queueing import queue
 from workbench.ui.theme import page_file
@@ -29,7 +29,6 @@ def build(context: PageContext) -> Tab:
     """Draw the tab inside the current gr.Tab and wire its own events."""
     at: dict[str, Any] = {
         "view": gr.State(LIST),
-        "language": gr.BrowserState("", storage_key="workbench-language", secret="workbench-language"),
         "key": gr.State(lambda: secrets.token_hex(8)),
     }
     scripts = [page_file(name).read_text(encoding="utf-8") for name in ("block.js", "learn.js")]
@@ -42,10 +41,10 @@ def build(context: PageContext) -> Tab:
     replay_player.draw(at)
     wiring = _Wiring(context, at)
     outputs = [at["block"], at["replays"], at["player"]]
-    inputs = [at["view"], at["language"]]
-    changes = [at["view"], at["language"], *outputs, context.timer, context.tabs, context.setting_id]
+    inputs = [at["view"]]
+    changes = [at["view"], *outputs, context.timer, context.tabs, context.setting_id]
     at["block"].action(wiring.act_on_lesson, [*inputs, at["key"]], changes, trigger_mode="once", **QUIET)
-    replay_player.wire(at, wiring.language)
+    replay_player.wire(at)
     if workshop.code() is not None:
         # The class's runs are nobody's own: the page's timer rests while a visitor has none.
         version = gr.State(None)
@@ -57,27 +56,22 @@ def build(context: PageContext) -> Tab:
 class _Wiring:
     def __init__(self, context: PageContext, at: dict[str, Any]) -> None:
         self.context, self.at = context, at
-        self.newest: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self.newest: OrderedDict[str, str] = OrderedDict()
 
-    def remember(self, request: gr.Request, view: str, language: str) -> None:
+    def remember(self, request: gr.Request, view: str) -> None:
         """What a session pressed last, for a redraw that was asked for before that, and may end after it."""
         session = getattr(request, "session_hash", None)
         if session:
-            self.newest[session] = (view, language)
+            self.newest[session] = view
             self.newest.move_to_end(session)
             while len(self.newest) > SESSIONS:
                 self.newest.popitem(last=False)
 
-    def language(self, kept: str | None, request: gr.Request) -> str:
-        """What the reader switched to, else what their browser asks for."""
-        return kept if kept and kept in LANGUAGES else asked_language(request)
-
-    def refresh_learn(self, view: str, kept: str, request: gr.Request) -> tuple[Any, Any, Any]:
+    def refresh_learn(self, view: str, request: gr.Request) -> tuple[Any, Any, Any]:
         session = str(getattr(request, "session_hash", None))
         while True:
             pressed = self.newest.get(session)
-            view, kept = pressed or (view, kept)
-            language = self.language(kept, request)
+            view, language = pressed or view, asked_language(request)
             at_list = view == LIST
             drawn = (
                 self._draw(view, language, owner_of(request)),
@@ -93,15 +87,13 @@ class _Wiring:
 
     @say_errors
     def act_on_lesson(
-        self, view: str, kept: str, key: str, event: gr.EventData, request: gr.Request
+        self, view: str, key: str, event: gr.EventData, request: gr.Request
     ) -> Iterator[dict[Any, Any]]:
         """Everything that a click in the lessons does; only running one takes time."""
-        at, owner, language = self.at, owner_of(request), self.language(kept, request)
+        at, owner, language = self.at, owner_of(request), asked_language(request)
         action, chosen = event.action, event.key
         news: dict[Any, Any] = {}
-        if action == "language" and chosen in LANGUAGES:
-            language = news[at["language"]] = chosen
-        elif action in ("open", "view", "back"):
+        if action in ("open", "view", "back"):
             view = news[at["view"]] = _view(action, chosen)
             news[at["player"]] = gr.update(visible=False)
             if view in lessons.lessons() and workshop.code() is not None:
@@ -120,7 +112,7 @@ class _Wiring:
             news[self.context.timer] = gr.Timer(active=True)
         elif view in lessons.lessons():
             self._change(view, owner, action, chosen)
-        self.remember(request, view, language)
+        self.remember(request, view)
         news[at["block"]] = self._draw(view, language, owner)
         news[at["replays"]] = replay_player.chooser(language, visible=view == LIST)
         yield news
@@ -179,16 +171,6 @@ def view_html(store: Store, view: str, language: str, owner: str | None, *, busy
 
 def _busy(now: lesson_view.Shown) -> lesson_view.Shown:
     return replace(now, busy=True)
-
-
-def asked_language(request: Any) -> str:
-    """Chinese where the browser asks for it before English."""
-    headers = getattr(request, "headers", None) or {}
-    for part in str(headers.get("accept-language", "")).lower().split(","):
-        language = part.strip().split(";")[0].split("-")[0]
-        if language in LANGUAGES:
-            return language
-    return "en"
 
 
 def _view(action: str, key: str) -> str:

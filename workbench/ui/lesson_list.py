@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from workbench import lessons
 from workbench.learners import Progress
-from workbench.lessons import LANGUAGES, Lesson
+from workbench.lessons import Lesson
 from workbench.ui import parts
 
 
@@ -24,7 +24,7 @@ def list_html(progress: Mapping[str, Progress], language: str) -> Markup:
         '<div class="wb-learn-progress">{bar}<span class="wb-two">{counted}</span></div>'
         '<ol class="wb-lessons">{cards}</ol>{foot}</div>'
     ).format(
-        title=parts.page_title(words["learn"], aside=language_switch(language)),
+        title=parts.page_title(words["learn"]),
         lead=words["lead"],
         bar=parts.progress_bar(share, label=counted),
         counted=counted,
@@ -36,24 +36,6 @@ def list_html(progress: Mapping[str, Progress], language: str) -> Markup:
 def is_done(progress: Progress) -> bool:
     """A lesson is done when its prediction stands and its three questions are answered."""
     return progress.committed and len(progress.answers) >= 3
-
-
-def language_switch(language: str) -> Markup:
-    """Each language by its own name."""
-    buttons = Markup("").join(
-        Markup(
-            '<button type="button" class="wb-button wb-small{on}" lang="{key}" data-action="language" data-key="{key}"'
-            ' aria-pressed="{pressed}">{name}</button>'
-        ).format(
-            key=key,
-            name=name,
-            on=" wb-button-secondary" if key == language else " wb-button-quiet",
-            pressed="true" if key == language else "false",
-        )
-        for key, name in LANGUAGES.items()
-    )
-    label = lessons.words(language)["language"]
-    return Markup('<div class="wb-languages" role="group" aria-label="{}">{}</div>').format(label, buttons)
 
 
 def _card(lesson: Lesson, progress: Progress, language: str) -> Markup:

@@ -8,7 +8,6 @@ from workbench import lessons
 from workbench.lessons import Lesson
 from workbench.ui import parts
 from workbench.ui.glossary_terms import glossary_list, prose
-from workbench.ui.lesson_list import language_switch
 
 VIEWS = ("sheet", "guide", "glossary")
 _LETTERS = "ABCDEFGH"
@@ -19,18 +18,17 @@ def paper_html(view: str, language: str) -> Markup:
     words = lessons.words(language)
     if view == "guide":
         title, text = lessons.page_text("guide", language)
-        body = Markup('<div class="wb-prose">{}</div>').format(prose(text, language))
+        body = Markup('<div class="wb-prose" translate="no">{}</div>').format(prose(text, language))
     elif view == "glossary":
         title, body = words["glossary"], glossary_list(language)
     else:
         title, body = words["sheet"], sheet(language)
     return Markup(
-        '<div class="wb-learn wb-paper"><div class="wb-row wb-no-print">{back}<span class="wb-space"></span>{language}'
+        '<div class="wb-learn wb-paper"><div class="wb-row wb-no-print">{back}<span class="wb-space"></span>'
         '<button type="button" class="wb-button wb-button-primary wb-small" data-print>{print}</button></div>'
         '<section class="wb-card"><h1 class="wb-paper-title">{title}</h1>{body}</section></div>'
     ).format(
         back=parts.button(words["back"], "back"),
-        language=language_switch(language),
         print=words["print"],
         title=title,
         body=body,
@@ -56,7 +54,7 @@ def _page(lesson: Lesson, language: str) -> Markup:
     )
     return Markup(
         '<article class="wb-sheet-page"><h2>{number}. {title}</h2><p class="wb-strong">{question}</p>'
-        '<div class="wb-prose">{predict}</div>{choices}<p class="wb-lines">{why}</p>'
+        '<div class="wb-prose" translate="no">{predict}</div>{choices}<p class="wb-lines">{why}</p>'
         '<p class="wb-lines">{happened}</p><ol class="wb-sheet-questions">{questions}</ol></article>'
     ).format(
         number=lesson.number,

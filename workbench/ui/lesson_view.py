@@ -17,7 +17,6 @@ from workbench.result import ACTIVE_STATES, Run
 from workbench.ui import parts
 from workbench.ui.frame import data_title, model_title
 from workbench.ui.glossary_terms import prose
-from workbench.ui.lesson_list import language_switch
 from workbench.ui.lesson_result import claims_html, result_html, verdict_html
 
 
@@ -42,13 +41,12 @@ def lesson_html(now: Shown) -> Markup:
     words, text = lessons.words(language), lessons.text(lesson.id, language)
     return Markup(
         '<article class="wb-learn wb-lesson" lang="{lang}"><div class="wb-row wb-no-print">{back}'
-        '<span class="wb-space"></span>{switch}</div><header><p class="wb-note">{number} · {minutes}</p><h1>{title}</h1>'
-        '<p class="wb-lead">{question}</p></header><div class="wb-prose">{idea}</div>{cards}'
-        '<div class="wb-prose"><h2>{further}</h2>{more}</div>{foot}</article>'
+        '</div><header><p class="wb-note">{number} · {minutes}</p><h1>{title}</h1>'
+        '<p class="wb-lead" translate="no">{question}</p></header><div class="wb-prose" translate="no">{idea}</div>{cards}'
+        '<div class="wb-prose" translate="no"><h2>{further}</h2>{more}</div>{foot}</article>'
     ).format(
         lang="zh-Hans" if language == "zh" else language,
         back=parts.button(words["back"], "back"),
-        switch=language_switch(language),
         number=words["lesson_number"].format(number=lesson.number),
         minutes=words["minutes"].format(minutes=lesson.minutes),
         title=text.title,
@@ -82,7 +80,7 @@ def _prediction(now: Shown) -> Markup:
             words["choose"] if chosen is None else words["commit_note"],
         )
     body = Markup(
-        '<div class="wb-prose">{}</div><div class="wb-choices" role="group" aria-label="{}">{}</div><div class="wb-row">{}</div>'
+        '<div class="wb-prose" translate="no">{}</div><div class="wb-choices" translate="no" role="group" aria-label="{}">{}</div><div class="wb-row">{}</div>'
     ).format(prose(text.predict, now.language), text.headings[0], choices, foot)
     return _card(text.headings[0], body, 1)
 
@@ -176,9 +174,9 @@ def _result(now: Shown) -> Markup:
             verdict_html(now.outcome.judged, now.language),
             claims_html(now.findings, now.language),
         )
-        look = Markup('<h3 class="wb-lesson-sub">{}</h3><div class="wb-prose">{}</div>').format(
-            text.headings[1], prose(text.look, now.language)
-        )
+        look = Markup(
+            '<h3 class="wb-lesson-sub">{}</h3><div class="wb-prose" translate="no">{}</div>'
+        ).format(text.headings[1], prose(text.look, now.language))
         compare = Markup('<div class="wb-row wb-no-print">{}</div>').format(
             parts.button(words["see_compare"], "compare", now.runs[-1].spec.setting.id)
         )
@@ -219,7 +217,7 @@ def _question(question: Question, place: int, given: int | None, language: str) 
             + prose(question.why, language, inline=True),
         )
     return Markup(
-        '<div class="wb-question"><h3>{0}</h3><div class="wb-choices" role="group" aria-label="{0}">{1}</div>{2}</div>'
+        '<div class="wb-question" translate="no"><h3>{0}</h3><div class="wb-choices" role="group" aria-label="{0}">{1}</div>{2}</div>'
     ).format(prose(question.text, language, inline=True).striptags(), answers, told)
 
 

@@ -5,9 +5,9 @@ old one: each change is applied to the newest, so that neither is lost.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -22,10 +22,19 @@ MOST_ISSUED = 100
 
 @dataclass
 class _Page:
-    """`issued` are texts of plans that this page was given: one of them coming back may be out of date."""
+    """`issued` are texts of different plans that this page was given, the latest last: one of them coming back may be out of
+    date. Each once: the same plan is asked for a hundred times while the methods are tried."""
 
     newest: Plan
-    issued: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_ISSUED))
+    issued: OrderedDict[str, None]
+
+    def issue(self, plan: Plan) -> None:
+        self.newest = plan
+        text = _text(plan)
+        self.issued[text] = None
+        self.issued.move_to_end(text)
+        while len(self.issued) > MOST_ISSUED:
+            self.issued.popitem(last=False)
 
 
 _pages: OrderedDict[tuple[str | None, str], _Page] = OrderedDict()
@@ -48,10 +57,9 @@ def change_plan(sent: Any, request: gr.Request | None, change: Callable[[Plan], 
     with _lock:
         page = _pages.get(key)
         if page is None or text not in page.issued:
-            page = _Page(plan, deque([text], maxlen=MOST_ISSUED))
+            page = _Page(plan, OrderedDict({text: None}))
         new = change(page.newest)
-        page.newest = new
-        page.issued.append(_text(new))
+        page.issue(new)
         _pages[key] = page
         _pages.move_to_end(key)
         while len(_pages) > MOST_PAGES:

@@ -16,7 +16,7 @@ from workbench.presets import choice_label
 from workbench.sources import ModelCard
 from workbench.ui import parts, well_known
 from workbench.ui.cards import Card, CardGroup, Measure
-from workbench.ui.plan import Plan, entry_of, method_of, repeated
+from workbench.ui.plan import Plan, entry_of, method_of, repeated, usual_rate
 
 DECADES = 5
 """Bars of trained shares run from 0.001 % to 100 %."""
@@ -81,7 +81,7 @@ def _card(
     entry = entry_of(plan, key)
     reason = unfit(method, plan, entry["options"]) or as_sentence((reasons or {}).get(method.name))
     measures: tuple[Measure, ...] = ()
-    note = changed_words(method, entry)
+    note = changed_words(plan, method, entry)
     if reason is None and count is not None and count.get("reason"):
         note = str(count["reason"])
     elif reason is None:
@@ -133,10 +133,15 @@ def cannot_run(plan: Plan, reasons: Reasons | None) -> dict[str, str]:
     return found
 
 
-def changed_words(method: Method, entry: Mapping[str, Any]) -> str:
+def changed_words(plan: Plan, method: Method, entry: Mapping[str, Any]) -> str:
     """What of a choice differs from the defaults: `r=4 on q_proj`."""
-    rate = method.learning_rate if entry["learning_rate"] is None else entry["learning_rate"]
-    return choice_label(method.name, entry["options"], rate).removeprefix(method.title).strip(" ,")
+    rate = entry["learning_rate"]
+    usual = method.learning_rate if rate is None else usual_rate(plan, method)
+    return (
+        choice_label(method.name, entry["options"], rate or usual, usual)
+        .removeprefix(method.title)
+        .strip(" ,")
+    )
 
 
 def fitting(task: str, reasons: Reasons) -> list[str]:

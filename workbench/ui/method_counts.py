@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -22,7 +23,22 @@ from workbench.ui.plan_footer import plan_footer, queue_label
 
 Updates = dict[Any, Any]
 COUNTED_AT_ONCE = 8
-_turns: dict[str, int] = {}
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """The newest event of a page: which it was, and which method and words it shows."""
+
+    number: int
+    opened: str
+    words: str
+
+    @property
+    def shows(self) -> tuple[str, str]:
+        return self.opened, self.words
+
+
+_turns: dict[str, _Turn] = {}
 _turning = threading.Lock()
 LABELS = 2
 """Taken for counting while the data are not known: a head for two labels."""
@@ -63,13 +79,30 @@ def counted(
 ) -> Iterator[Updates]:
     """Cards, drawer and footer of the newest plan with what is known at once; `watch_counts` is then woken for the rest,
     so that no event of the reader's waits for it. Without `ticks` the boxes are left as the reader has them."""
-    plan = current_plan(plan, request)
-    _next_turn(request)
-    reasons, asked, counts = _known(context, plan, owner_of(request))
-    updates = _plan_updates(at, plan, opened, reasons, counts, (words or "").strip(), ticks)
-    if not all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
-        updates[at["watch"]] = secrets.token_hex(8)
-    yield updates
+    turn = _next_turn(request, opened, (words or "").strip())
+    yield from _draw_newest(context, at, current_plan(plan, request), turn, request, ticks)
+
+
+def _draw_newest(
+    context: PageContext,
+    at: dict[str, Any],
+    plan: Plan,
+    turn: _Turn,
+    request: gr.Request,
+    ticks: bool,
+) -> Iterator[Updates]:
+    """Draw until what was sent last is the newest. Between reading the plan and sending it another event may have changed it
+    and sent its own first; the older sending would then stand on the page."""
+    while True:
+        reasons, asked, counts = _known(context, plan, owner_of(request))
+        updates = _plan_updates(at, plan, turn.opened, reasons, counts, turn.words, ticks)
+        if not all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
+            updates[at["watch"]] = secrets.token_hex(8)
+        yield updates
+        newest, last = current_plan(plan, request), _turns.get(_page(request), turn)
+        if newest == plan and last.shows == turn.shows:
+            return
+        plan, turn, ticks = newest, last, True
 
 
 def wire_counts(context: PageContext, at: dict[str, Any]) -> None:
@@ -82,16 +115,20 @@ def wire_counts(context: PageContext, at: dict[str, Any]) -> None:
         words, opened = (words or "").strip(), opened or next(iter(registry.methods()))
         plan, owner = current_plan(plan, request), owner_of(request)
         store, model, task = context.store, plan["model"], plan["task"]
-        turn = _next_turn(request)
+        turn = _next_turn(request, opened, words)
+        drawn: Plan | None = None
         first = [method_of(opened), *(entry["method"] for entry in plan["choices"]), *well_known.HANDFUL]
         order = [*first, *sorted(registry.methods(), key=well_known.order)]
         try:
             for reasons in asking.fit_as_found(store, model, owner, task, order):
                 while True:
-                    newest = current_plan(plan, request)
-                    if (newest["model"], newest["task"]) != (model, task) or _turns[_page(request)] != turn:
-                        return  # whoever changed it draws it
+                    newest, last = current_plan(plan, request), _turns.get(_page(request), turn)
+                    if (newest["model"], newest["task"]) != (model, task) or last != turn:
+                        if drawn is not None and (newest, last.shows) != (drawn, turn.shows):
+                            yield from _draw_newest(context, at, newest, last, request, False)
+                        return
                     _, asked, counts = _known(context, newest, owner)
+                    drawn = newest
                     yield _card_updates(at, newest, opened, reasons, counts, words)
                     missing = [
                         choice
@@ -108,7 +145,7 @@ def wire_counts(context: PageContext, at: dict[str, Any]) -> None:
                 f"What the methods train can’t be counted: {parts.join(sentence_of(error))}", duration=10
             )
             return
-        yield _plan_updates(at, newest, opened, reasons, counts, words, ticks=False)
+        yield from counted(context, at, newest, opened, words, request, ticks=False)
 
     at["watch"].change(
         watch_counts,
@@ -137,11 +174,12 @@ def _page(request: gr.Request | None) -> str:
     return str(getattr(request, "session_hash", None))
 
 
-def _next_turn(request: gr.Request | None) -> int:
-    """Which event of its page this is: an older one that is still under way stops drawing."""
+def _next_turn(request: gr.Request | None, opened: str, words: str) -> _Turn:
+    """The event that asks is its page's newest: an older one that is still under way stops drawing."""
     with _turning:
         page = _page(request)
-        _turns[page] = turn = _turns.pop(page, 0) + 1
+        before = _turns.pop(page, None)
+        _turns[page] = turn = _Turn(before.number + 1 if before else 1, opened, words)
         while len(_turns) > MOST_PAGES:
             del _turns[next(iter(_turns))]
     return turn

@@ -76,11 +76,13 @@ def build(context: PageContext) -> Tab:
     estimate_panel.wire_needs(context, at)
     _wire_queue(context, at)
 
-    def show_methods(plan: Plan, opened: str | None, words: str, request: gr.Request) -> Iterator[Updates]:
+    def show_methods(
+        plan: Plan, opened: str | None, words: str, drawn: str | None, request: gr.Request, *fields: Any
+    ) -> Iterator[Updates]:
         plan = current_plan(plan, request)
         first = opened or next(iter(ticked_keys(plan)), None) or "lora"
         first = first if method_of(first) in registry.methods() else next(iter(registry.methods()))
-        start: Updates = dict(zip((at[name] for name in setting_form.ORDER), setting_form.values_of(plan)))
+        start: Updates = {at[name]: value for name, value in setting_form.differing(plan, fields).items()}
         owner = owner_of(request)
         # Ticks are drawn at once and not again: what is asked below takes seconds, in which the reader ticks on.
         # The cards go with them: what a tab is told before it is first shown takes the place of what it was built with.
@@ -90,10 +92,11 @@ def build(context: PageContext) -> Tab:
         start |= {
             at["task_form"]: task_form.task_form(plan),
             at["opened"]: first,
-            at["form"]: drawer.form_of(plan, first),
+            at["form"]: drawer.form_of(plan, first, context.store),
         }
-        yield start | model_panel.model_updates(context, at, plan, owner)
-        yield from counted(context, at, plan, first, words, request, ticks=False)
+        yield start | model_panel.news_of_model(context, at, plan, drawn, owner)
+        ticked_on = current_plan(plan, request) != plan
+        yield from counted(context, at, plan, first, words, request, ticks=ticked_on)
         # What takes seconds comes last, and touches nothing that the reader may have changed meanwhile.
         layers = asking.known_modules(context.store, plan["model"], owner, plan["task"])
         yield {at["form"]: form.redraw_layers(layers)}
@@ -106,7 +109,9 @@ def build(context: PageContext) -> Tab:
         at["opened"],
         at["form"],
     ]
-    return Tab(say_errors(show_methods), [context.plan, at["opened"], at["search"]], outputs, parts=at)
+    inputs = [context.plan, at["opened"], at["search"], at["model_drawn"]]
+    inputs += [at[name] for name in setting_form.ORDER]
+    return Tab(say_errors(show_methods), inputs, outputs, parts=at)
 
 
 def _draw_head(at: dict[str, Any]) -> None:
@@ -126,7 +131,6 @@ def _draw_head(at: dict[str, Any]) -> None:
 
 def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     outputs = plan_outputs(context, at)
-    fields = [at[name] for name in setting_form.ORDER]
 
     def changed(
         change: Callable[[Plan], Plan],
@@ -148,13 +152,16 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         change = tick if event.ticked else untick
         yield from changed(lambda newest: change(newest, event.key), plan, opened, words, request, ticks=True)
 
-    @say_errors
-    def take_setting(
-        plan: Plan, opened: str | None, words: str, request: gr.Request, *values: Any
-    ) -> Iterator[Updates]:
-        yield from changed(
-            lambda newest: setting_form.with_setting(newest, values), plan, opened, words, request
-        )
+    def take_field(name: str) -> Callable[..., Iterator[Updates]]:
+        @say_errors
+        def take_setting(
+            plan: Plan, opened: str | None, words: str, value: Any, request: gr.Request
+        ) -> Iterator[Updates]:
+            yield from changed(
+                lambda newest: setting_form.with_field(newest, name, value), plan, opened, words, request
+            )
+
+        return take_setting
 
     def tick_once_known(
         wanted: Callable[[str, Reasons], list[str]],
@@ -214,14 +221,9 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     inputs = [context.plan, at["opened"], at["search"]]
     # Each tick is told by itself: one that is still under way must not swallow the next.
     at["grid"].tick(take_tick, inputs, outputs, trigger_mode="multiple", **QUIET)
-    gr.on(
-        [field.input for field in fields],
-        take_setting,
-        [*inputs, *fields],
-        outputs,
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    # Each field by itself: what another shows may be older than the plan.
+    for name in setting_form.ORDER:
+        at[name].input(take_field(name), [*inputs, at[name]], outputs, trigger_mode="always_last", **QUIET)
     at["handful"].click(tick_a_handful, inputs, outputs, trigger_mode="once", **QUIET)
     at["all"].click(tick_all_that_fit, inputs, outputs, trigger_mode="once", **QUIET)
     at["clear"].click(clear_ticks, inputs, outputs, **QUIET)

@@ -16,7 +16,7 @@ from workbench.ui.controls import html_block, segmented
 from workbench.ui.frame import model_title
 from workbench.ui.live_plan import change_plan, current_plan
 from workbench.ui.method_counts import Updates, counted, plan_outputs
-from workbench.ui.plan import Plan
+from workbench.ui.plan import Plan, empty_plan
 from workbench.ui.sheet import draw_sheet
 
 
@@ -26,7 +26,8 @@ def draw_model(context: PageContext, at: dict[str, Any]) -> None:
         kinds = [kind for kind in kinds if kind[1] != "folder"]
     html_block('<h3 class="wb-h3">Base model</h3>')
     at["model_kind"] = segmented(kinds, "embedded", label="Where the base model comes from")
-    at["models"] = html_block(method_cards.model_cards(embedded(), ""))
+    at["models"] = html_block(method_cards.model_cards(embedded(), empty_plan()["model"]))
+    at["model_drawn"] = gr.State(empty_plan()["model"])
     at["browse_models"] = gr.Button("Browse models", size="sm", elem_classes="wb-tool")
     at["model_sheet"] = draw_sheet("Search the models")
     hub = list(context.limits.models) if context.limits else [r for r in known_references() if ":" not in r]
@@ -163,6 +164,7 @@ def model_outputs(at: dict[str, Any]) -> list[Any]:
         "run",
         "facts",
         "model_line",
+        "model_drawn",
     )
     return [at[name] for name in names]
 
@@ -181,12 +183,28 @@ def model_updates(context: PageContext, at: dict[str, Any], plan: Plan, owner: s
         at["run"]: gr.Dropdown(choices=_finished_runs(context, owner), value=ref if kind == "run" else None),
     }
     updates |= {at[f"{name}_panel"]: gr.Column(visible=kind == name) for name in ("hub", "folder", "run")}
+    updates[at["model_drawn"]] = ref
+    return updates | _said_of_model(context, at, plan, owner)
+
+
+def news_of_model(
+    context: PageContext, at: dict[str, Any], plan: Plan, drawn: str | None, owner: str | None
+) -> Updates:
+    """The left column where `drawn`, what it was drawn for, may be another model. Else its fields are left alone: a reader
+    may be choosing in them."""
+    if drawn != plan["model"]:
+        return model_updates(context, at, plan, owner)
+    runs = gr.Dropdown(choices=_finished_runs(context, owner))
+    return {at["run"]: runs} | _said_of_model(context, at, plan, owner)
+
+
+def _said_of_model(context: PageContext, at: dict[str, Any], plan: Plan, owner: str | None) -> Updates:
     facts = _facts(context, plan, owner)
-    updates[at["facts"]] = str(method_cards.model_facts(facts)) if facts else ""
-    updates[at["model_line"]] = str(
-        method_cards.model_summary(model_title(ref), facts["parameters"] if facts else None)
-    )
-    return updates
+    size = facts["parameters"] if facts else None
+    return {
+        at["facts"]: str(method_cards.model_facts(facts)) if facts else "",
+        at["model_line"]: str(method_cards.model_summary(model_title(plan["model"]), size)),
+    }
 
 
 def _facts(context: PageContext, plan: Plan, owner: str | None) -> Mapping[str, Any] | None:

@@ -26,12 +26,15 @@ from workbench.ui import (
     compare_tab,
     data_tab,
     inference_tab,
+    language,
     learn_tab,
     methods_tab,
     owner,
+    shared_page,
     status_page,
     streaming,
     theme,
+    thrift,
     train_tab,
     workshop_bar,
     workshop_projector,
@@ -69,6 +72,7 @@ def build(store: Store, runner: Runner, look: Callable[[], State] | None = None)
     """Draw the page and wire it. `look` says how the page is doing."""
     look = look or status_page.watch(store, lambda: getattr(runner, "trouble", None))
     streaming.send_whole_values()
+    thrift.keep_no_copies()
     with gr.Blocks(fill_width=True, title=TITLE, delete_cache=(3600, 86400)) as demo:
         context, parts = _frame(store, runner)
         workshop_bar.build(context, demo)
@@ -85,6 +89,7 @@ def build(store: Store, runner: Runner, look: Callable[[], State] | None = None)
                 tab.wire(tabs)
         _wire(demo, context, tabs, parts, look)
     demo.queue(max_size=200, default_concurrency_limit=8, api_open=False)
+    thrift.keep_no_statistics(demo)
     return demo
 
 
@@ -128,7 +133,7 @@ def _wire(
         visitor = owner_of(request)
         plan = checked_plan(plan)
         setting_id = setting_of(context, setting_id, visitor)
-        html = header_html(context.store, plan, setting_id, shown, visitor)
+        html = header_html(context.store, plan, setting_id, shown, visitor, language.asked_language(request))
         said = str(banner(look()))
         return html, gr.Timer(active=is_active(context, visitor)), gr.update(value=said, visible=bool(said))
 
@@ -192,7 +197,7 @@ def serve(store: Store, *, host: str | None = None, port: int | None = None) -> 
         uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
     finally:
         runner.stop()
-        background.close()
+        background.close(for_good=True)
         if housekeeper is not None:
             housekeeper.stop()
     return 0
@@ -213,11 +218,13 @@ def application(store: Store, runner: Runner, housekeeper: Housekeeper | None = 
         store, lambda: getattr(runner, "trouble", None), lambda: getattr(housekeeper, "trouble", None)
     )
     status_page.add_routes(app, look)
+    language.add_routes(app)
     limits, logins = hosted.load_limits() if is_hosted() else None, accounts.Logins()
     app.add_middleware(
         Guard, visitors=_visitors(store, limits, logins), origins=limits.origins if limits else ()
     )
     workshop_projector.add_routes(app, store)
+    shared_page.add_routes(app, store)
     gr.mount_gradio_app(
         app,
         build(store, runner, look),
@@ -253,9 +260,10 @@ def _visitors(store: Store, limits: hosted.Limits | None, logins: accounts.Login
 
 
 def _head() -> str:
-    """The theme's style sheet and script, and the frame's script."""
-    script = theme.page_file("frame.js").read_text(encoding="utf-8")
-    return f"{theme.head()}\n<script>{script}</script>"
+    """The theme's style sheet and script, the language's and the frame's."""
+    names = ("phrases.js", "translate.js", "language.js", "frame.js")
+    scripts = [theme.page_file(name).read_text(encoding="utf-8") for name in names]
+    return "\n".join([theme.head(), language.head(), *(f"<script>{script}</script>" for script in scripts)])
 
 
 def _port(given: int | None) -> int:

@@ -185,7 +185,9 @@ def _content(pane: Pane, answer: Mapping[str, Any], beside: _Beside) -> Markup:
     if beside.right:
         verdict = badge("ok", "right") if label in beside.right else badge("fail", "wrong")
     return join(
-        Markup('<div class="wb-row"><span class="wb-said">{}</span>{}</div>').format(label, verdict),
+        Markup('<div class="wb-row"><span class="wb-said" translate="no">{}</span>{}</div>').format(
+            label, verdict
+        ),
         probability_bars(answer["probabilities"], pane.family),
         Markup('<p class="wb-note">The text was longer than the model takes and was cut.</p>')
         if answer.get("truncated")

@@ -33,7 +33,7 @@ def summary_of(answers: Answers, panes: Sequence[Pane], right: Sequence[str], te
         note = Markup('<span class="wb-note">A row of the test part; its right answer stands beside.</span>')
     elif right:
         note = Markup(
-            '<span class="wb-note">A row of the test part; its label there: <b>{}</b></span>'
+            '<span class="wb-note">A row of the test part; its label there: <b translate="no">{}</b></span>'
         ).format(right[0])
     return Markup('<span class="wb-row">{}{}</span>').format(agreement(answers, panes), note)
 

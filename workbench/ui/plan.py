@@ -15,10 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench import presets, registry
+from workbench.method import Method
+from workbench.model_config import config_of, width_of
 from workbench.options import unknown_names
 from workbench.presets import DATA_KEYS, SETTING_KEYS, MethodChoice, Preset
+from workbench.rates import default_rate
 from workbench.sources import embedded
 from workbench.spec import Budget, DataSpec, Setting
+from workbench.store import Store
 from workbench.ui.plan_task import change_task_options, checked_task_options, task_options_of
 from workbench.uploads import shown_source
 
@@ -121,7 +125,7 @@ def change_options(plan: Plan, key: str, options: Mapping[str, Any], learning_ra
     entry = entry_of(plan, key)
     method = registry.method(entry["method"])
     changed = method.options.from_dict(options).changed()
-    rate = None if learning_rate in (None, method.learning_rate) else learning_rate
+    rate = None if learning_rate in (None, usual_rate(plan, method)) else learning_rate
     MethodChoice(entry["method"], changed, rate).choice()
     new = _entry(key, entry["method"], changed, rate)
     plan = copy.deepcopy(plan)
@@ -130,6 +134,11 @@ def change_options(plan: Plan, key: str, options: Mapping[str, Any], learning_ra
     else:
         plan["drafts"] = {**plan["drafts"], key: new}
     return plan
+
+
+def usual_rate(plan: Plan, method: Method, store: Store | None = None) -> float:
+    """A method's default learning rate for the plan's model; `store` has the model that an earlier run is based on."""
+    return default_rate(method, width_of(config_of(plan["model"], store)))
 
 
 def add_again(plan: Plan, key: str) -> tuple[Plan, str]:

@@ -26,9 +26,9 @@ def plan_footer(plan: Plan, counts: Counts, reasons: Reasons | None = None) -> M
     elif largest:
         facts.append(("Trains at most", largest))
     if plan["data"] and plan["data"].get("fingerprint"):
-        facts.append(("On", str(plan["data"].get("title") or plan["data"]["source"])))
+        facts.append(("Data", str(plan["data"].get("title") or plan["data"]["source"])))
     elif choices:
-        facts.append(("On", Markup('<span class="wb-muted">no data yet</span>')))
+        facts.append(("Data", Markup('<span class="wb-muted">no data yet</span>')))
     rows = Markup("").join(
         Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in facts
     )

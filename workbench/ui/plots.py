@@ -12,7 +12,7 @@ from workbench.families import family as find_family
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 HEIGHT = 310
-TOP, BOTTOM, LEFT, RIGHT = 30, 40, 40, 112
+TOP, BOTTOM, LEFT, RIGHT = 30, 40, 40, 128
 INSIDE = HEIGHT - TOP - BOTTOM
 LABEL_GAP = 14
 LABEL_LENGTH = 17
@@ -66,9 +66,11 @@ def new_figure(title: str, unit: str) -> go.Figure:
     figure.update_xaxes(showgrid=False, title={"standoff": 8, "font": {"size": 11.5}}, nticks=5, **axis)
     figure.update_yaxes(showgrid=True, gridcolor="#E0E4E9", gridwidth=1, **axis)
     corner = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 10, "showarrow": False}
-    figure.add_annotation(text=f"<b>{safe(title)}</b>", x=0, xanchor="left", xshift=-LEFT + 6, **corner)
+    figure.add_annotation(
+        text=f"<b>{safe(title)}</b>", x=0, xanchor="left", align="left", xshift=-LEFT + 6, **corner
+    )
     if unit:
-        figure.add_annotation(text=unit, x=1, xanchor="right", **corner)
+        figure.add_annotation(text=unit, x=1, xanchor="right", align="right", **corner)
     return figure
 
 
@@ -164,6 +166,7 @@ def _name_lines(
             figure.add_annotation(
                 text=f"<b>{text}</b>" if word else text, x=1 if outside else line.x[-1],
                 xref="paper" if outside else "x", y=y, xanchor="right" if left else "left",
+                align="right" if left else "left",
                 xshift=-9 if left else 9, showarrow=False, font={"size": 11.5},
             )  # fmt: skip
 

@@ -105,7 +105,7 @@ def _name(figure: go.Figure, points: Sequence[Held], low: float, high: float) ->
         if place is not None:
             figure.add_annotation(
                 text=safe(label), x=math.log10(point.predicted), y=math.log10(point.measured), xshift=place.dx,
-                yshift=-place.dy, xanchor=place.anchor, showarrow=False, font={"size": 11.5},
+                yshift=-place.dy, xanchor=place.anchor, align=place.anchor, showarrow=False, font={"size": 11.5},
             )  # fmt: skip
 
 

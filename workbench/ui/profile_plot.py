@@ -119,7 +119,7 @@ def _name(figure: go.Figure, axes: Sequence[Axis], lines: Sequence[Profile]) -> 
     wanted = [height for _, height in ended if height is not None]
     for (line, _), y in zip(ended, spread(wanted, 0.052, 0.0, 1.0)):
         figure.add_annotation(
-            x=len(axes) - 1, y=y, text=safe(short(line.label, 18)), xanchor="left", xshift=9, showarrow=False,
+            x=len(axes) - 1, y=y, text=safe(short(line.label, 18)), xanchor="left", align="left", xshift=9, showarrow=False,
             font={"size": 11.5},
         )  # fmt: skip
 

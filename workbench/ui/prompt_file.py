@@ -45,13 +45,15 @@ def agreement_html(found: Mapping[str, Any], keys: Sequence[str]) -> Markup:
 
 def _row(row: Mapping[str, Any], keys: Sequence[str]) -> Markup:
     cells = Markup("").join(_cell(row["answers"].get(key, {})) for key in keys)
-    return Markup('<tr><th scope="row">{}</th>{}</tr>').format(row["prompt"], cells)
+    return Markup('<tr><th scope="row" translate="no">{}</th>{}</tr>').format(row["prompt"], cells)
 
 
 def _cell(answer: Mapping[str, Any]) -> Markup:
     if answer.get("probability") is not None:
-        return Markup("<td>{} <small>{:.2f}</small></td>").format(answer["label"], answer["probability"])
-    return Markup("<td>{}</td>").format(_said(answer))
+        return Markup('<td translate="no">{} <small>{:.2f}</small></td>').format(
+            answer["label"], answer["probability"]
+        )
+    return Markup('<td translate="no">{}</td>').format(_said(answer))
 
 
 def _said(answer: Mapping[str, Any]) -> str:

@@ -78,7 +78,12 @@ def examples_html(rows: Mapping[str, Known], *, texts: bool) -> Markup:
     if not found:
         return Markup("")
     buttons = Markup("").join(
-        button(Markup('<span class="wb-cut">{}</span>').format(text), "example", str(place), kind="quiet")
+        button(
+            Markup('<span class="wb-cut" translate="no">{}</span>').format(text),
+            "example",
+            str(place),
+            kind="quiet",
+        )
         for place, text in enumerate(found)
     )
     words = "Try a test prompt" if texts else "From the test part"

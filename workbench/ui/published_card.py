@@ -88,7 +88,7 @@ def _row(row: PublishedRow, mine: bool) -> Markup:
     )
     name = Markup('<span class="wb-row">{}{}{}</span>').format(
         marker(row.family, 11),
-        row.label,
+        Markup('<span translate="no">{}</span>').format(row.label),
         Markup('<span class="wb-tag">on your table</span>') if mine else "",
     )
     return Markup('<tr><th scope="row">{}</th>{}</tr>').format(

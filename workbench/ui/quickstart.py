@@ -14,7 +14,7 @@ from workbench.data import BundledCard, bundled
 from workbench.hosted import Limits
 from workbench.presets import Preset, shipped_presets
 from workbench.spec import Budget, Setting
-from workbench.ui import atlas_view, parts, shared_notice
+from workbench.ui import atlas_view, parts, removal_card
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors
 from workbench.ui.controls import html_block
 from workbench.ui.frame import budget_words, data_title, model_title
@@ -31,7 +31,7 @@ def draw_start(context: PageContext, at: dict[str, Any]) -> None:
     first, rest = _presets(context)
     at["form_key"] = gr.State(lambda: secrets.token_hex(8))
     if context.limits is not None:
-        html_block(shared_notice.notice(context.limits))
+        removal_card.draw(context, at)
     at["welcome"] = html_block(welcome(first, _card(str(first.data["source"]))))
     at["ready"] = html_block(ready_made(rest))
     if atlas := atlas_view.atlas_html(open_first=not context.store.runs(limit=1)):
@@ -39,6 +39,7 @@ def draw_start(context: PageContext, at: dict[str, Any]) -> None:
 
 
 def wire_start(context: PageContext, at: dict[str, Any]) -> None:
+    removal_card.wire(context, at)
     first, rest = _presets(context)
     outputs = [at["welcome"], at["ready"], context.setting_id, context.tabs, context.timer, context.plan]
 

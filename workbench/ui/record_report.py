@@ -112,7 +112,7 @@ def _asked(row: Mapping[str, Any]) -> Markup:
         return _text(ROLES["prompt"], str(row.get("prompt", "")))
     said = Markup("").join(
         Markup(
-            '<div class="wb-turn"><span class="wb-muted">{}</span><div class="wb-words">{}</div></div>'
+            '<div class="wb-turn"><span class="wb-muted">{}</span><div class="wb-words" translate="no">{}</div></div>'
         ).format(turn["role"], turn["content"])
         for turn in turns
     )
@@ -126,7 +126,7 @@ def _reply(row: Mapping[str, Any], role: str) -> Markup:
     if role == "completion":
         others = [text for text in row.get("references") or () if text != row[role]]
         if others:
-            listed = Markup("").join(Markup("<li>{}</li>").format(text) for text in others)
+            listed = Markup("").join(Markup('<li translate="no">{}</li>').format(text) for text in others)
             more += Markup(
                 '<details class="wb-references"><summary>{}</summary><ul>{}</ul></details>'
             ).format(
@@ -136,14 +136,14 @@ def _reply(row: Mapping[str, Any], role: str) -> Markup:
                 listed,
             )
         if row.get("answer"):
-            more += Markup('<div class="wb-note">Bare answer: <span class="wb-mono">{}</span></div>').format(
-                row["answer"]
-            )
+            more += Markup(
+                '<div class="wb-note">Bare answer: <span class="wb-mono" translate="no">{}</span></div>'
+            ).format(row["answer"])
     name = RATED_ALONE[role] if is_single(row) else ROLES[role]
     return _text(name, str(row[role]), "wb-replied", more)
 
 
 def _text(name: str, words: str, classes: str = "wb-asked", more: str | Markup = "") -> Markup:
     return Markup(
-        '<div class="{}"><div class="wb-record-name">{}</div><div class="wb-words">{}</div>{}</div>'
+        '<div class="{}"><div class="wb-record-name">{}</div><div class="wb-words" translate="no">{}</div>{}</div>'
     ).format(classes, name, words, more)

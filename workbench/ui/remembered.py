@@ -30,10 +30,16 @@ def forget() -> None:
 
 
 def remembered(
-    key: str, ask: Callable[[], Any], *, anew: bool = False, worth: Callable[[Any], bool] = lambda _: True
+    key: str,
+    ask: Callable[[], Any],
+    *,
+    anew: bool = False,
+    worth: Callable[[Any], bool] = lambda _: True,
+    holds: Callable[[Any], bool] = lambda _: True,
 ) -> Any:
+    """The remembered answer if it still `holds`; otherwise what `ask` says, which is remembered if it is `worth` it."""
     with _lock:
-        if key in _answers and not anew:
+        if key in _answers and not anew and holds(_answers[key]):
             _answers.move_to_end(key)
             return _answers[key]
     answer = ask()

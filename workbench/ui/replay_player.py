@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +17,7 @@ from workbench.ui import shown as figures
 from workbench.ui.context import QUIET, say_errors
 from workbench.ui.controls import html_block
 from workbench.ui.frame import data_title, model_title
+from workbench.ui.language import asked_language
 from workbench.ui.lesson_result import column_title
 from workbench.ui.theme import page_file
 
@@ -34,12 +34,12 @@ def draw(at: dict[str, Any]) -> None:
     at["replays"] = html_block(str(list_html("en")))
 
 
-def wire(at: dict[str, Any], language: Callable[..., str]) -> None:
+def wire(at: dict[str, Any]) -> None:
     @say_errors
-    def open_replay(kept: str, event: gr.EventData, request: gr.Request) -> Any:
-        return shown(replay.named(event.key), language(kept, request))
+    def open_replay(event: gr.EventData, request: gr.Request) -> Any:
+        return shown(replay.named(event.key), asked_language(request))
 
-    at["replays"].action(open_replay, at["language"], at["player"], trigger_mode="once", **QUIET)
+    at["replays"].action(open_replay, None, at["player"], trigger_mode="once", **QUIET)
 
 
 def chooser(language: str, *, visible: bool) -> Any:

@@ -112,7 +112,7 @@ def _label_table(result: Result, labels: Sequence[str]) -> Markup:
         return Markup('<p class="wb-two">This run kept no scores by label.</p>')
     rows = [
         (
-            label,
+            Markup('<span translate="no">{}</span>').format(label),
             format_score(per_label[label].get("precision")),
             format_score(per_label[label].get("recall")),
             format_score(per_label[label].get("f1")),
@@ -133,13 +133,15 @@ def _label_table(result: Result, labels: Sequence[str]) -> Markup:
 def _confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> Markup:
     """Gold labels down, predicted ones across; the ground is the darker the larger the share of its row."""
     head = Markup("").join(
-        Markup('<th scope="col" class="wb-num"><span class="wb-cut" title="{0}">{0}</span></th>').format(
-            label
-        )
+        Markup(
+            '<th scope="col" class="wb-num"><span class="wb-cut" title="{0}" translate="no">{0}</span></th>'
+        ).format(label)
         for label in labels
     )
     body = Markup("").join(
-        Markup('<tr><th scope="row"><span class="wb-cut" title="{0}">{0}</span></th>{1}</tr>').format(
+        Markup(
+            '<tr><th scope="row"><span class="wb-cut" title="{0}" translate="no">{0}</span></th>{1}</tr>'
+        ).format(
             label,
             Markup("").join(
                 Markup('<td class="wb-num{}" style="--share:{:.3f}">{}</td>').format(

@@ -42,7 +42,7 @@ def scatter_figure(
     if reference is not None and low <= reference[1] * unit <= high:
         figure.add_hline(y=reference[1] * unit, line={"color": GREY, "width": 1, "dash": "dot"})
         figure.add_annotation(
-            text=f"{reference[0]} {plain_figure(reference[1], score)}", x=1, xref="paper", xanchor="right",
+            text=f"{reference[0]} {plain_figure(reference[1], score)}", x=1, xref="paper", xanchor="right", align="right",
             y=reference[1] * unit, yshift=-9, showarrow=False, font={"size": 11.5},
         )  # fmt: skip
     for point in points:
@@ -130,7 +130,7 @@ def _name_points(
         if place is not None:
             figure.add_annotation(
                 text=f"<b>{safe(label)}</b>" if point.on_front else safe(label), x=math.log10(point.x),
-                y=unit * point.y, xshift=place.dx, yshift=-place.dy, xanchor=place.anchor, showarrow=False,
+                y=unit * point.y, xshift=place.dx, yshift=-place.dy, xanchor=place.anchor, align=place.anchor, showarrow=False,
                 font={"size": 11.5},
             )  # fmt: skip
 

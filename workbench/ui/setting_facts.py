@@ -65,11 +65,13 @@ def _batch(setting: Setting) -> str:
     return f"{setting.batch_size} × {setting.gradient_accumulation}"
 
 
-def _few(labels: Iterable[str], most: int = 5) -> str:
+def _few(labels: Iterable[str], most: int = 5) -> str | Markup:
     labels = list(labels)
+    if not labels:
+        return ""
     if len(labels) > most:
         return f"{len(labels)} labels"
-    return ", ".join(labels)
+    return Markup('<span translate="no">{}</span>').format(", ".join(labels))
 
 
 def _environment(comparison: Comparison) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -126,28 +126,34 @@ def _caps_of(budget: Budget) -> tuple[float | None, int | None]:
     return (None if memory is None else round(memory / MIB, 1)), budget.trainable_parameters
 
 
-def _given_caps(given: Mapping[str, Any]) -> dict[str, int]:
-    """An empty field, which some browsers send as 0, is no cap."""
-    memory, weights = given["cap_memory"], given["cap_weights"]
-    found = {"peak_memory_bytes": round(memory * MIB)} if memory else {}
-    return found | ({"trainable_parameters": int(weights)} if weights else {})
+def with_field(plan: Plan, name: str, value: Any) -> Plan:
+    """The plan with what stands in one field. A field that is being typed, so empty, keeps what the plan says, or means none
+    where it may be empty: some browsers send 0 for that."""
+    field = next((one for one in (*FIELDS, *CAPS) if one.name == name), None)
+    if field is not None and field.optional:
+        value = value or None
+    elif value is None:
+        return plan
+    if field is not None and field.kind == "whole" and value is not None:
+        value = int(value)
+    if name == "seeds":
+        return plan if value == len(plan["seeds"]) else change_seeds(plan, value)
+    if name in _OF_BUDGET:
+        budget = replace(budget_of(plan), **_OF_BUDGET[name](value))
+        return plan if budget == budget_of(plan) else change_setting(plan, "budget", budget)
+    return plan if value == setting_value(plan, name) else change_setting(plan, name, value)
 
 
-def with_setting(plan: Plan, values: Sequence[Any]) -> Plan:
-    """The plan with what stands in the form. A field that is being typed, so empty, keeps what the plan says."""
-    given: Mapping[str, Any] = dict(zip(ORDER, values))
-    if given["budget_amount"] is not None:
-        new = Budget(given["budget_kind"], given["budget_amount"], **_given_caps(given))
-        if budget_of(plan) != new:
-            plan = change_setting(plan, "budget", new)
-    if given["seeds"] is not None and given["seeds"] != len(plan["seeds"]):
-        plan = change_seeds(plan, given["seeds"])
-    for field in FIELDS:
-        value = given[field.name]
-        if value is None and not field.optional:
-            continue
-        if field.kind == "whole" and value is not None:
-            value = int(value)
-        if value != setting_value(plan, field.name):
-            plan = change_setting(plan, field.name, value)
-    return plan
+_OF_BUDGET: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "budget_kind": lambda value: {"kind": value},
+    "budget_amount": lambda value: {"amount": value},
+    "cap_memory": lambda value: {"peak_memory_bytes": value and round(value * MIB)},
+    "cap_weights": lambda value: {"trainable_parameters": value},
+}
+
+
+def differing(plan: Plan, shown: Sequence[Any]) -> dict[str, Any]:
+    """What the form is to show by field, where `shown`, in ORDER, is something else. What the page has already is not sent
+    again: it would undo what a reader sets while it is under way."""
+    pairs = zip(ORDER, values_of(plan), shown)
+    return {name: value for name, value, on_page in pairs if value != on_page}

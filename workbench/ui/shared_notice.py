@@ -22,11 +22,12 @@ HARDWARE = (
 OWN_MACHINE = "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python app.py"
 
 
-def notice(limits: Limits) -> Markup:
-    """The short sentence, and everything behind it."""
+def notice(limits: Limits, mine: str | Markup = "") -> Markup:
+    """The short sentence, everything behind it, and what can be done about the reader's own."""
     body = Markup(
-        '{}<details class="wb-ready"><summary>All limits, and a page of your own</summary>{}{}</details>'
-    ).format(limits.sentence(), limits_list(limits), own_page())
+        '<div class="wb-stack"><p>{}</p><details class="wb-ready"><summary>All limits, and a page of your own</summary>{}{}'
+        "</details>{}</div>"
+    ).format(limits.sentence(), limits_list(limits), own_page(), mine)
     return parts.notice("busy", "A shared page", body)
 
 

@@ -38,7 +38,7 @@ def draw_sheet(find: str = "Search") -> Sheet:
             label=find, show_label=False, placeholder=find, max_lines=1, max_length=100, visible=False, elem_classes="wb-search"
         )  # fmt: skip
         body = html_block("")
-        readme = gr.Markdown("", elem_classes="wb-readme", latex_delimiters=[])
+        readme = gr.Markdown("", elem_classes=["wb-readme", "notranslate"], latex_delimiters=[])
     return Sheet(panel, head, box, body, readme)
 
 

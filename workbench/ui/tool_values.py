@@ -77,9 +77,9 @@ def before_and_after(pairs: Sequence[Mapping[str, Any]], title: str) -> Markup:
             "No word of these rows is in the table, or nothing is translated yet.",
         )
     rows = Markup("").join(
-        Markup('<li><div class="wb-note">{}</div><div>{}</div><div class="wb-after">{}</div></li>').format(
-            pair["label"][:80], pair["text"][:400], _pieces(pair["pieces"])
-        )
+        Markup(
+            '<li><div class="wb-note" translate="no">{}</div><div translate="no">{}</div><div class="wb-after" translate="no">{}</div></li>'
+        ).format(pair["label"][:80], pair["text"][:400], _pieces(pair["pieces"]))
         for pair in pairs
     )
     return Markup(
@@ -114,7 +114,7 @@ def mix_list(data: Mapping[str, Any], sources: Mapping[str, int]) -> Markup:
         )
         lines.append(
             Markup(
-                '<li><span class="wb-strong">{}</span><span class="wb-note wb-grow">{}</span>{}</li>'
+                '<li><span class="wb-strong" translate="no">{}</span><span class="wb-note wb-grow">{}</span>{}</li>'
             ).format(name, fact, gone)
         )
     return Markup('<ul class="wb-mix">{}</ul>').format(Markup("").join(lines))

@@ -126,11 +126,13 @@ def _nothing_to_say(comparison: Comparison) -> str:
 
 
 def _axis(limit: float, score: str) -> Markup:
+    named = in_sentence(score)
+    words = f"difference in {named}, points" if is_share(score) else f"difference in {named}"
     texts = Markup("").join(
         Markup('<text x="{}" y="11" text-anchor="middle">{}</text>').format(x, text)
         for x, text in ((6, f"{MINUS}{limit:g}"), (82, "0"), (158, f"+{limit:g}"))
     )
     return Markup(
-        '<div class="wb-verdict-axis wb-note" aria-hidden="true"><span>difference in {}</span>'
+        '<div class="wb-verdict-axis wb-note" aria-hidden="true"><span>{}</span>'
         '<svg width="164" height="14">{}</svg></div>'
-    ).format(in_sentence(score) + (", points" if is_share(score) else ""), texts)
+    ).format(words, texts)

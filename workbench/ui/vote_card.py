@@ -47,7 +47,7 @@ def blind_html(blind: Blind, answers: Answers) -> Markup:
         Markup(
             '<article class="wb-pane wb-blind f-base" aria-label="Answer {0}"><div class="wb-row wb-pane-head">'
             '<span class="wb-letter">{0}</span><span class="wb-space"></span><span class="wb-note">hidden until you vote</span>'
-            '</div><div class="wb-pane-body"><p class="wb-answer">{1}</p></div><div class="wb-pane-foot">{2}</div></article>'
+            '</div><div class="wb-pane-body"><p class="wb-answer" translate="no">{1}</p></div><div class="wb-pane-foot">{2}</div></article>'
         ).format(LETTERS[place], answers[key]["text"], button("This one is best", "vote", str(place)))
         for place, key in enumerate(blind.order)
     )

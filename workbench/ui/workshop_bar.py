@@ -11,7 +11,7 @@ from workbench import lessons, workshop
 from workbench.ui import parts
 from workbench.ui.context import QUIET, PageContext, owner_of, say_errors
 from workbench.ui.controls import html_block
-from workbench.ui.learn_tab import asked_language
+from workbench.ui.language import asked_language
 from workbench.ui.owner import STRANGER
 from workbench.ui.workshop_teacher import act, teacher_html
 

@@ -37,7 +37,7 @@ def pane_html(store: Store, language: str, address: str) -> Markup:
 def _join(store: Store, language: str, address: str) -> Markup:
     words = lessons.words(language)
     names = Markup("").join(
-        Markup('<li class="wb-badge wb-busy">{}</li>').format(one.nickname)
+        Markup('<li class="wb-badge wb-busy" translate="no">{}</li>').format(one.nickname)
         for one in workshop.participants(store)
         if not one.teacher
     )

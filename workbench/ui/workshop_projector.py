@@ -9,7 +9,7 @@ from markupsafe import Markup
 from workbench import lessons, workshop
 from workbench.store import Store
 from workbench.ui import theme
-from workbench.ui.learn_tab import asked_language
+from workbench.ui.language import asked_language
 from workbench.ui.owner import owner_of
 from workbench.ui.workshop_panes import pane_html
 

@@ -111,9 +111,9 @@ def _who(store: Store, one: Participant, known: dict[str, learners.Progress], la
     runs = store.runs(owner=one.owner)
     active = sum(run.state in ACTIVE_STATES for run in runs)
     told = f"{len(runs) - active} / {len(runs)}" if runs else ""
-    return Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>').format(
-        one.nickname, where, predicted, answered, told
-    )
+    return Markup(
+        '<tr><th scope="row" translate="no">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>'
+    ).format(one.nickname, where, predicted, answered, told)
 
 
 def _starts(store: Store, language: str) -> Markup:

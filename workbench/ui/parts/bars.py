@@ -117,7 +117,7 @@ def label_balance(counts: Mapping[str, int], limit: int = 8, noun: str = "labels
         shown = sorted(shown, key=lambda pair: -pair[1])
     rows = [
         Markup(
-            '<div class="wb-balance"><span title="{0}">{0}</span>{1}<span class="wb-num">{2}'
+            '<div class="wb-balance"><span title="{0}" translate="no">{0}</span>{1}<span class="wb-num">{2}'
             '<span class="wb-unit">{3}rows</span></span><span class="wb-num wb-muted">{4}</span></div>'
         ).format(
             label, bar(count, largest), format_count(count), NBSP, f"{format_score(count / total)}{NBSP}%"
