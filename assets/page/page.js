@@ -1,6 +1,8 @@
-// What no component can do: remember light or dark, hang the grey counts on the tabs, keep explained terms on the screen.
+// What no component can do: remember light or dark, hang the grey counts on the tabs, keep explained terms on the screen,
+// leave a page in peace.
 (() => {
   const KEY = "workbench-theme";
+  const LEAVING_MS = 10000;   // a page still here after that was not left after all
   const asked = () => new URLSearchParams(location.search).get("__theme");
   const remembered = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
   const preferred = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
@@ -56,6 +58,12 @@
       if (event.key === "Escape") document.querySelectorAll(".wb-term:hover, .wb-term:focus-within").forEach((n) => n.classList.add("wb-closed"));
     });
   }
+  // Gradio closes its connection the moment a page is to be left, and that page lives on until the next one answers: on a
+  // slow server it asked for what was gone, and loaded itself a second time. What it asks meanwhile waits.
+  addEventListener("beforeunload", () => {
+    const ask = window.fetch, gone = new Promise((go) => { setTimeout(go, LEAVING_MS); });
+    window.fetch = (...request) => gone.then(() => ask(...request));
+  });
   show();
   if (document.body) start(); else document.addEventListener("DOMContentLoaded", start);
 })();
