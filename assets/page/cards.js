@@ -1,4 +1,5 @@
-// Card grid: Space ticks, Enter opens, arrows move. `props.value` (keys ticked) is the only truth about ticks.
+// Card grid: Space ticks, Enter opens, arrows move. What the server says is ticked (`props.ticks`) counts once all clicks made
+// here are in it: until then it is older than what the reader sees. `props.value` are the keys that are ticked here.
 // Folded families stay open over redraws, by key; folded or filtered cards are passed over by the arrows.
 const cards = () => [...element.querySelectorAll(".wb-pick")];
 const shown = () => cards().filter((card) => card.getClientRects().length);
@@ -7,9 +8,31 @@ const keyOf = (card) => card.dataset.key;
 const tickOf = (card) => card.querySelector(".wb-tick");
 let current = null;   // the card that Tab reaches
 let held = null;      // the card that has the focus, by key: a redraw may put another card in its place
+let ticked = new Set(props.value || []);
+let clicks = 0;
+let heard = null;     // what the server said last of ticks
+let asking = null;
+const PATIENCE_MS = 4000;
 
+function hear() {
+  const { keys, clicks: known = null } = props.ticks || {};
+  const words = JSON.stringify([keys, known]);
+  if (!keys || words === heard) return;
+  heard = words;
+  if (known !== null && known < clicks) { ask(); return; }
+  clicks = Math.max(clicks, known || 0);
+  ticked = new Set(keys);
+  if (String(props.value) !== String(keys)) props.value = [...keys];
+}
+function ask() {
+  asking = asking || setTimeout(() => {
+    asking = null;
+    if (((props.ticks || {}).clicks ?? clicks) >= clicks) return;
+    trigger("missed", { number: clicks });
+    ask();
+  }, PATIENCE_MS);
+}
 function draw() {
-  const ticked = new Set(props.value || []);
   for (const fold of element.querySelectorAll(".wb-more")) fold.open = unfolded.has(fold.dataset.more);
   const all = cards();
   const reachable = shown();
@@ -28,13 +51,14 @@ function draw() {
 }
 function focus(card) { if (card) { current = keyOf(card); draw(); tickOf(card).focus(); } }
 function tick(card) {
-  const ticked = new Set(props.value || []);
   const on = !ticked.has(keyOf(card));
   if (on && tickOf(card).getAttribute("aria-disabled") === "true") return;   // what was ticked before can be taken out
   if (on) ticked.add(keyOf(card)); else ticked.delete(keyOf(card));
   props.value = [...ticked];
+  clicks += 1;
   draw();
   trigger("tick", { key: keyOf(card), ticked: on });
+  ask();
 }
 function open(card) {
   props.opened = keyOf(card);
@@ -88,12 +112,14 @@ element.addEventListener("focusin", (event) => {
 });
 element.addEventListener("focusout", (event) => { if (event.relatedTarget) held = null; });
 document.addEventListener("pointerdown", (event) => { if (!element.contains(event.target)) held = null; });
-watch(["cards", "value", "opened"], () => {
+watch(["cards", "ticks", "opened"], () => {
   const now = document.activeElement;
   const wanted = held;
+  hear();
   draw();
   if (wanted === null || (now !== document.body && !element.contains(now))) return;
   const card = cards().find((one) => keyOf(one) === wanted);
   if (card && tickOf(card) !== now) tickOf(card).focus({ preventScroll: true });
 });
+hear();
 draw();

@@ -295,7 +295,7 @@ def test_what_is_sent_last_is_the_newest(plan, asked, tab):
     assert newer[-1][made.parts["queue"]].value == "Queue 1 run"
     after = [update for update in older if made.parts["queue"] in update]
     assert after[-1][made.parts["queue"]].value == "Queue 1 run"
-    assert after[-1][made.parts["grid"]]["value"] == ["lora_plus"]
+    assert after[-1][made.parts["grid"]]["ticks"]["keys"] == ["lora_plus"]
     assert "DoRA" in after[-1][made.parts["drawer_head"]]
 
     ticked = newer[0][context.plan]
@@ -305,6 +305,31 @@ def test_what_is_sent_last_is_the_newest(plan, asked, tab):
     tick.ticked = False
     list(handlers["take_tick"](ticked, "dora", "", tick, reader))
     assert list(watch)[-1][made.parts["queue"]].value == "Queue runs"
+
+
+def test_what_is_drawn_says_how_many_clicks_are_in_it(plan, asked, tab):
+    """What two events send may be applied in another order: the page goes by this number."""
+    _, made, handlers = tab
+    reader = SimpleNamespace(session_hash="clicking", username=None, cookies={}, headers={})
+    grid = made.parts["grid"]
+
+    def drawn(updates):
+        return [update[grid]["ticks"] for update in updates if "ticks" in update.get(grid, {})]
+
+    older = made.refresh(plan, None, None, None, reader)
+    assert drawn([next(older)]) == [{"keys": [], "clicks": 0}]
+    for number, key in enumerate(("lora", "dora"), start=1):
+        tick = SimpleNamespace(key=key, ticked=True)
+        ticked = drawn(handlers["take_tick"](plan, "lora", "", tick, reader))
+        assert ticked[-1]["clicks"] == number
+    both = ticked[-1]["keys"]
+    assert sorted(both) == ["dora", "lora"]
+    assert drawn(older)[-1] == {"keys": both, "clicks": 2}
+    waiting = SimpleNamespace(number=5)  # of a page that was there before the server
+    again = drawn(handlers["send_again"](plan, "lora", "", waiting, reader))
+    assert again[-1] == {"keys": both, "clicks": 5}
+    other = SimpleNamespace(session_hash="another", username=None, cookies={}, headers={})
+    assert drawn([next(made.refresh(plan, None, None, None, other))])[0]["clicks"] == 0
 
 
 def test_a_handful_is_ticked_once_its_methods_are_tried(plan, asked, tab):

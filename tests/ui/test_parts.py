@@ -261,8 +261,8 @@ def test_a_measure_without_text_has_no_line() -> None:
 
 
 def test_a_redraw_leaves_the_ticks_alone() -> None:
-    assert "value" not in redraw([])
-    assert redraw(ticked=["lora"])["value"] == ["lora"]
+    assert "ticks" not in redraw([])
+    assert redraw(ticked=["lora"], clicks=2)["ticks"] == {"keys": ["lora"], "clicks": 2}
 
 
 COLUMNS_OF_A_TABLE = (

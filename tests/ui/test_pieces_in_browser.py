@@ -47,6 +47,9 @@ def build() -> Any:
                 grid = card_grid(groups(), ["full"])
                 said = gr.Textbox(label="said", elem_id="said")
                 fewer = gr.Button("Fewer", elem_id="fewer")
+                older = gr.Button("Older", elem_id="older")
+                counted = card_grid([CardGroup("counted", "", (Card("a", "a", "A."), Card("b", "b", "B.")))])
+                missed = gr.Textbox(label="missed", elem_id="missed")
                 gr.HTML("<div style='height: 1500px'></div>")
                 with gr.Row(elem_classes="wb-plan"):
                     gr.Button("Queue")
@@ -67,6 +70,12 @@ def build() -> Any:
 
         grid.tick(note_tick, grid, [said, grid], show_progress="hidden")
         grid.open(note_open, None, said, show_progress="hidden")
+        older.click(lambda: redraw(ticked=["a"], clicks=1), None, counted, show_progress="hidden")
+
+        def send_again(event: gr.EventData) -> Any:
+            return f"missed {event.number}", redraw(ticked=["b"], clicks=event.number)
+
+        counted.missed(send_again, None, [missed, counted], show_progress="hidden")
         fewer.click(draw_fewer, None, grid, show_progress="hidden")
         table.action(draw_again, None, table, show_progress="hidden")
     return page
@@ -133,6 +142,19 @@ def test_space_ticks_enter_opens_arrows_move_and_focus_outlives_redraws(page: An
     page.wait_for_function("!document.querySelector('[data-key=head]')")
     page.wait_for_timeout(200)
     assert page.evaluate(FOCUSED) == "lora"
+
+
+def test_ticks_that_lack_a_click_are_passed_over_and_asked_for_anew(page: Any) -> None:
+    ticked = "[...document.querySelectorAll('[data-group=counted] .wb-on')].map(n => n.dataset.key)"
+    for key in "ab":
+        page.locator(f'[data-group="counted"] [data-key="{key}"] .wb-tick').click()
+    page.evaluate("document.querySelector('#older').click()")
+    page.wait_for_timeout(1500)
+    assert page.evaluate(ticked) == ["a", "b"], (
+        "an answer that knows of the first click alone took the second away"
+    )
+    page.wait_for_function("document.querySelector('#missed textarea, #missed input').value === 'missed 2'")
+    page.wait_for_function(f"String({ticked}) === 'b'")
 
 
 def test_what_cannot_be_ticked_is_not_ticked_but_opens(page: Any) -> None:

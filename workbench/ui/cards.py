@@ -62,7 +62,8 @@ def card_grid(
     Events beside Gradio's own (`change` fires on each tick and on each new value from the server):
 
     - `grid.tick(fn)`: a `gr.EventData` parameter has `key` and `ticked`;
-    - `grid.open(fn)`: it has `key`.
+    - `grid.open(fn)`: it has `key`;
+    - `grid.missed(fn)`: with `number`, how many ticks the page has sent, where no redraw held them all for seconds.
 
     A handler redraws with `redraw(groups)`, which leaves the ticks alone. Filtered-out cards stay ticked.
     Not a subclass of `gr.HTML`: Gradio writes a `.pyi` file beside the source of every component class.
@@ -77,6 +78,7 @@ def card_grid(
         elem_classes=["wb-html", *([classes] if isinstance(classes, str) else classes)],
         cards=str(cards_html(groups)),
         opened=opened or "",
+        ticks={"keys": list(ticked), "clicks": None},
         **arguments,
     )
 
@@ -85,14 +87,16 @@ def redraw(
     groups: Iterable[CardGroup] | None = None,
     *,
     ticked: Sequence[str] | None = None,
+    clicks: int | None = None,
     opened: str | None = None,
 ) -> dict[str, Any]:
-    """What a handler returns for a `card_grid` output: new cards, new ticks, another open card; None leaves it as it is."""
+    """What a handler returns for a `card_grid` output: new cards, new ticks, another open card; None leaves it as it is.
+    With `clicks`, how many of the page's ticks are in them, ticks that lack any are passed over by the page."""
     changes: dict[str, Any] = {}
     if groups is not None:
         changes["cards"] = str(cards_html(groups))
     if ticked is not None:
-        changes["value"] = list(ticked)
+        changes["ticks"] = {"keys": list(ticked), "clicks": clicks}
     if opened is not None:
         changes["opened"] = opened
     return gr.update(**changes)

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from workbench import registry
-from workbench.ui import asking, method_cards, parts, well_known
+from workbench.ui import asking, clicks, method_cards, parts, well_known
 from workbench.ui.asking import Choice
 from workbench.ui.cards import redraw
 from workbench.ui.context import QUIET, PageContext, say_errors, sentence_of
@@ -80,7 +80,7 @@ def counted(
     """Cards, drawer and footer of the newest plan with what is known at once; `watch_counts` is then woken for the rest,
     so that no event of the reader's waits for it. Without `ticks` the boxes are left as the reader has them."""
     turn = _next_turn(request, opened, (words or "").strip())
-    yield from _draw_newest(context, at, current_plan(plan, request), turn, request, ticks)
+    yield from _draw_newest(context, at, plan, turn, request, ticks)
 
 
 def _draw_newest(
@@ -94,15 +94,16 @@ def _draw_newest(
     """Draw until what was sent last is the newest. Between reading the plan and sending it another event may have changed it
     and sent its own first; the older sending would then stand on the page."""
     while True:
+        heard, plan = clicks.dealt_with(request), current_plan(plan, request)
         reasons, asked, counts = _known(context, plan, owner_of(request))
-        updates = _plan_updates(at, plan, turn.opened, reasons, counts, turn.words, ticks)
+        updates = _plan_updates(at, plan, turn.opened, reasons, counts, turn.words, ticks, heard)
         if not all(counts[key] is not None or reasons.get(asked[key][0]) for key in asked):
             updates[at["watch"]] = secrets.token_hex(8)
         yield updates
         newest, last = current_plan(plan, request), _turns.get(_page(request), turn)
         if newest == plan and last.shows == turn.shows:
             return
-        plan, turn, ticks = newest, last, True
+        turn, ticks = last, True
 
 
 def wire_counts(context: PageContext, at: dict[str, Any]) -> None:
@@ -204,12 +205,13 @@ def _plan_updates(
     counts: Counts,
     words: str,
     ticks: bool,
+    heard: int | None,
 ) -> Updates:
     method = registry.method(method_of(opened))
     reason = reasons.get(method.name)
     count = {"reason": reason} if reason else counts.get(opened)
     return {
-        **_card_updates(at, plan, opened, reasons, counts, words, ticks),
+        **_card_updates(at, plan, opened, reasons, counts, words, ticks, heard),
         at["queue"]: gr.Button(queue_label(plan), interactive=bool(plan["choices"])),
         at["count"]: str(method_cards.count_box(count)),
         at["drawer_head"]: str(method_cards.drawer_head(opened)),
@@ -229,15 +231,16 @@ def _card_updates(
     counts: Counts,
     words: str,
     ticks: bool = False,
+    heard: int | None = None,
 ) -> Updates:
-    """What changes while reasons and counts arrive."""
+    """What changes while reasons and counts arrive; with `ticks` also these, `heard` clicks in them."""
     groups = method_cards.card_groups(plan, reasons, counts, words)
     found = len({method_of(card.key) for group in groups for card in (*group.cards, *group.more)})
     names = registry.methods()
     usable = [name for name in reasons if not reasons[name] and plan["task"] in names[name].tasks]
     ready = len(reasons) - sum(1 for name in usable if counts.get(name) is None)
     return {
-        at["grid"]: redraw(groups, ticked=ticked_keys(plan) if ticks else None, opened=opened),
+        at["grid"]: redraw(groups, ticked=ticked_keys(plan) if ticks else None, clicks=heard, opened=opened),
         at["title"]: str(method_cards.title_line(plan, reasons, words, found)),
         at["finding"]: str(method_cards.finding_out(ready)),
         at["footer"]: str(plan_footer(plan, counts, reasons)),

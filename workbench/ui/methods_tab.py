@@ -11,6 +11,7 @@ import gradio as gr
 from workbench import registry
 from workbench.ui import (
     asking,
+    clicks,
     drawer,
     estimate_panel,
     first_batch_view,
@@ -79,7 +80,7 @@ def build(context: PageContext) -> Tab:
     def show_methods(
         plan: Plan, opened: str | None, words: str, drawn: str | None, request: gr.Request, *fields: Any
     ) -> Iterator[Updates]:
-        plan = current_plan(plan, request)
+        heard, plan = clicks.dealt_with(request), current_plan(plan, request)
         first = opened or next(iter(ticked_keys(plan)), None) or "lora"
         first = first if method_of(first) in registry.methods() else next(iter(registry.methods()))
         start: Updates = {at[name]: value for name, value in setting_form.differing(plan, fields).items()}
@@ -87,7 +88,7 @@ def build(context: PageContext) -> Tab:
         # Ticks are drawn at once and not again: what is asked below takes seconds, in which the reader ticks on.
         # The cards go with them: what a tab is told before it is first shown takes the place of what it was built with.
         start[at["grid"]] = redraw(
-            method_cards.card_groups(plan, None, {}, words or ""), ticked=ticked_keys(plan)
+            method_cards.card_groups(plan, None, {}, words or ""), ticked=ticked_keys(plan), clicks=heard
         )
         start |= {
             at["task_form"]: task_form.task_form(plan),
@@ -150,7 +151,17 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
         plan: Plan, opened: str | None, words: str, event: gr.EventData, request: gr.Request
     ) -> Iterator[Updates]:
         change = tick if event.ticked else untick
-        yield from changed(lambda newest: change(newest, event.key), plan, opened, words, request, ticks=True)
+        plan = change_plan(plan, request, lambda newest: change(newest, event.key))
+        clicks.note(request)
+        yield from changed(lambda newest: newest, plan, opened, words, request, ticks=True)
+
+    @say_errors
+    def send_again(
+        plan: Plan, opened: str | None, words: str, event: gr.EventData, request: gr.Request
+    ) -> Iterator[Updates]:
+        """For a page that no answer to its clicks has reached."""
+        clicks.note(request, up_to=int(event.number))
+        yield from changed(lambda newest: newest, plan, opened, words, request, ticks=True)
 
     def take_field(name: str) -> Callable[..., Iterator[Updates]]:
         @say_errors
@@ -221,6 +232,7 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     inputs = [context.plan, at["opened"], at["search"]]
     # Each tick is told by itself: one that is still under way must not swallow the next.
     at["grid"].tick(take_tick, inputs, outputs, trigger_mode="multiple", **QUIET)
+    at["grid"].missed(send_again, inputs, outputs, trigger_mode="once", **QUIET)
     # Each field by itself: what another shows may be older than the plan.
     for name in setting_form.ORDER:
         at[name].input(take_field(name), [*inputs, at[name]], outputs, trigger_mode="always_last", **QUIET)
