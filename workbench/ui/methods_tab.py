@@ -150,10 +150,12 @@ def _wire_plan(context: PageContext, at: dict[str, Any]) -> None:
     def take_tick(
         plan: Plan, opened: str | None, words: str, event: gr.EventData, request: gr.Request
     ) -> Iterator[Updates]:
-        change = tick if event.ticked else untick
-        plan = change_plan(plan, request, lambda newest: change(newest, event.key))
-        clicks.note(request)
-        yield from changed(lambda newest: newest, plan, opened, words, request, ticks=True)
+        def deal_with(newest: Plan) -> Plan:
+            new = (tick if event.ticked else untick)(newest, event.key)
+            clicks.note(request)
+            return new
+
+        yield from changed(deal_with, plan, opened, words, request, ticks=True)
 
     @say_errors
     def send_again(
